@@ -1,0 +1,24 @@
+import type { QueryResultRow } from 'pg';
+
+/** One transaction. `query` takes SQL with $1… and answers the rows. */
+export interface Tx {
+  query<R extends QueryResultRow = QueryResultRow>(sql: string, params?: readonly unknown[]): Promise<R[]>;
+  /** Rows touched by the last statement of the call. */
+  execute(sql: string, params?: readonly unknown[]): Promise<number>;
+}
+
+/**
+ * The relational port. Row-level security is on for every table with a `tenant_id`; the role behind this
+ * pool cannot bypass it, so a transaction sees one tenant's rows, or, in `system`, only what the table's
+ * policy opens to `app.system = 'on'`.
+ */
+export interface Database {
+  /** Runs `work` in one transaction as one tenant; rolls back when it throws. Serialization failures and deadlocks are retried. */
+  tenant<T>(tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** For relays, consumers that look up whose a thing is, log-in and sweeps: across tenants, named for the audit. */
+  system<T>(why: string, work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** A LISTEN on its own connection, re-established when it breaks; `onNotify` is also called after a reconnect. */
+  listen(channel: string, onNotify: (payload: string) => void, signal: AbortSignal): Promise<void>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

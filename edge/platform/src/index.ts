@@ -1,0 +1,7 @@
+/** What every agent stands on. */
+export * from './agent-error';
+export * from './agent-process';
+export * from './clock';
+export * from './grpc';
+export * from './sqlite';
+export * from './supervise';

@@ -1,0 +1,22 @@
+/** One configuration for every project: workspace imports resolve to sources, so tests never see a stale build. */
+const stardipper = { '^@stardipper/proto$': '<rootDir>/proto/src', '^@star/([\\w-]+)$': '<rootDir>/cloud/$1/src', '^@dipper/([\\w-]+)$': '<rootDir>/edge/$1/src' };
+/** Packages published as ES modules only. */
+const esm = ['jose'];
+
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/proto', '<rootDir>/cloud', '<rootDir>/edge', '<rootDir>/tools'],
+  testMatch: ['**/src/**/*.test.ts', '**/test/**/*.test.ts'],
+  modulePathIgnorePatterns: ['/dist/', '/.star/'],
+  moduleNameMapper: stardipper,
+  transform: {
+    '^.+\\.(ts|m?js)$': ['@swc/jest', {
+      jsc: { target: 'es2023', parser: { syntax: 'typescript', decorators: true }, transform: { legacyDecorator: true, decoratorMetadata: true } },
+      module: { type: 'commonjs' },
+      sourceMaps: 'inline',
+    }],
+  },
+  transformIgnorePatterns: [`/node_modules/(?!(${esm.join('|')})/)`],
+  testTimeout: 60_000,
+  maxWorkers: 2,
+};

@@ -1,0 +1,213 @@
+/** Star's REST resources under /api/v1: the server validates with these, the console is typed by them. */
+
+import { z } from 'zod';
+import { priority } from './rpc';
+import { taskStates } from './reports';
+import { coverageKinds } from './spans';
+
+const id = z.uuid();
+/** RFC 3339 with an offset. */
+const time = z.iso.datetime({ offset: true });
+
+/** RFC 9457, plus a stable `code` to translate by. `errors` points at fields by JSON pointer. */
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  params: z.record(z.string(), z.unknown()),
+  traceId: z.string(),
+  errors: z.array(z.object({ pointer: z.string(), code: z.string(), params: z.record(z.string(), z.unknown()) })).optional(),
+});
+export type Problem = z.infer<typeof problem>;
+
+export const logIn = z.strictObject({ username: z.string().min(1).max(128), password: z.string().min(1).max(256) });
+export const session = z.object({
+  token: z.string(),
+  expiresAt: time,
+  user: z.object({ id, tenantId: id, tenantName: z.string(), username: z.string(), displayName: z.string(), roles: z.array(z.string()) }),
+});
+export type Session = z.infer<typeof session>;
+
+export const createCommunity = z.strictObject({ name: z.string().trim().min(1).max(120) });
+export const community = z.object({ id, name: z.string(), createdAt: time });
+export type Community = z.infer<typeof community>;
+
+/** Shown once when made: what a box needs to register itself into one community. */
+export const provisioningKey = z.object({ id, communityId: id, key: z.string(), secret: z.string().optional(), createdAt: time });
+export type ProvisioningKey = z.infer<typeof provisioningKey>;
+
+export const edge = z.object({
+  id,
+  name: z.string(),
+  communityId: id,
+  online: z.boolean(),
+  lastSeenAt: time.nullable(),
+  createdAt: time,
+});
+export type Edge = z.infer<typeof edge>;
+
+export const createRecorder = z.strictObject({
+  name: z.string().trim().min(1).max(120),
+  kind: z.enum(['isapi']).default('isapi'),
+  baseUrl: z.url().max(512),
+  username: z.string().min(1).max(64),
+  password: z.string().min(1).max(128),
+  maxSessions: z.int().min(1).max(32).default(1),
+  timeMode: z.enum(['auto', 'utc', 'local']).default('auto'),
+  timeZone: z.string().max(64).default('Asia/Shanghai'),
+});
+export const recorder = z.object({
+  id,
+  edgeId: id,
+  name: z.string(),
+  kind: z.string(),
+  baseUrl: z.string(),
+  username: z.string(),
+  maxSessions: z.int(),
+  reachable: z.boolean().nullable(),
+  errorCode: z.string().nullable(),
+  clockOffsetMs: z.int().nullable(),
+  model: z.string().nullable(),
+  checkedAt: time.nullable(),
+});
+export type Recorder = z.infer<typeof recorder>;
+
+export const camera = z.object({
+  id,
+  edgeId: id,
+  recorderId: id,
+  communityId: id,
+  channel: z.int(),
+  name: z.string(),
+  online: z.boolean(),
+});
+export type Camera = z.infer<typeof camera>;
+
+export const createPerson = z.strictObject({ name: z.string().trim().min(1).max(120), note: z.string().max(2000).default('') });
+export const photo = z.object({ id, url: z.string(), width: z.int(), height: z.int(), quality: z.number(), facePx: z.int(), createdAt: time });
+export const person = z.object({ id, name: z.string(), note: z.string(), photos: z.array(photo), createdAt: time });
+export type Person = z.infer<typeof person>;
+
+export const createSearch = z.strictObject({
+  name: z.string().trim().max(120).default(''),
+  purpose: z.string().trim().max(500).default(''),
+  personIds: z.array(id).min(1).max(100),
+  cameraIds: z.array(id).min(1).max(4096),
+  from: time,
+  to: time,
+  /** Cosine similarity, 0 to 1; absent: what the pack recommends. */
+  threshold: z.number().min(0).max(1).optional(),
+  priority: priority.default(3),
+});
+export type CreateSearch = z.infer<typeof createSearch>;
+
+export const edgeEstimate = z.object({
+  edgeId: id,
+  edgeName: z.string(),
+  /** False: the box did not answer; its figures are then unknown and left out of the sums. */
+  answered: z.boolean(),
+  cameraSeconds: z.number(),
+  indexedSeconds: z.number(),
+  expectedSeconds: z.number(),
+  measured: z.boolean(),
+  recorders: z.array(z.object({ recorderId: z.string(), reachable: z.boolean(), sessions: z.int(), maxSessions: z.int(), downloadBytes: z.int() })),
+});
+export const estimate = z.object({
+  cameraHours: z.number(),
+  indexedHours: z.number(),
+  /** Boxes work at the same time, so this is the slowest one's. */
+  expectedSeconds: z.number(),
+  /** Decimal text. */
+  price: z.object({ amount: z.string(), currency: z.string() }),
+  edges: z.array(edgeEstimate),
+});
+export type Estimate = z.infer<typeof estimate>;
+
+export const searchStates = ['draft', 'running', 'finished', 'cancelled', 'failed'] as const;
+
+export const coverageTotals = z.object({
+  searchedSeconds: z.number(),
+  indexedSeconds: z.number(),
+  noFootageSeconds: z.number(),
+  failedSeconds: z.number(),
+  pendingSeconds: z.number(),
+});
+export type CoverageTotals = z.infer<typeof coverageTotals>;
+
+export const searchTask = z.object({
+  id,
+  edgeId: id,
+  edgeName: z.string(),
+  state: z.enum(['requested', ...taskStates]),
+  rangeSeconds: z.number(),
+  doneSeconds: z.number(),
+  matches: z.int(),
+  keyframesDecoded: z.int(),
+  downloadedBytes: z.int(),
+  segmentsFailed: z.int(),
+  acceptMs: z.number().nullable(),
+  error: z.object({ code: z.string(), params: z.record(z.string(), z.unknown()) }).nullable(),
+});
+export type SearchTask = z.infer<typeof searchTask>;
+
+export const search = z.object({
+  id,
+  name: z.string(),
+  purpose: z.string(),
+  state: z.enum(searchStates),
+  personIds: z.array(id),
+  cameraIds: z.array(id),
+  from: time,
+  to: time,
+  threshold: z.number(),
+  priority,
+  packId: z.string(),
+  estimate: estimate.nullable(),
+  tasks: z.array(searchTask),
+  coverage: coverageTotals,
+  matches: z.int(),
+  createdAt: time,
+  startedAt: time.nullable(),
+  finishedAt: time.nullable(),
+});
+export type Search = z.infer<typeof search>;
+
+export const verdicts = ['unreviewed', 'confirmed', 'rejected'] as const;
+
+export const match = z.object({
+  /** `<sightingId>:<personId>` */
+  id: z.string(),
+  searchId: id,
+  personId: id,
+  cameraId: id,
+  edgeId: id,
+  at: time,
+  score: z.number(),
+  quality: z.number(),
+  box: z.tuple([z.number(), z.number(), z.number(), z.number()]),
+  frame: z.tuple([z.int(), z.int()]),
+  /** Signed and short-lived; null until the box has uploaded it. */
+  cropUrl: z.string().nullable(),
+  verdict: z.enum(verdicts),
+});
+export type Match = z.infer<typeof match>;
+
+export const setVerdict = z.strictObject({ verdict: z.enum(verdicts) });
+
+export const coverageRow = z.object({
+  cameraId: id,
+  from: time,
+  to: time,
+  kind: z.enum(coverageKinds),
+  reason: z.string().nullable(),
+  samplingMs: z.int().nullable(),
+});
+export type CoverageRow = z.infer<typeof coverageRow>;
+
+/** Lists are `{items, nextCursor}`; pass `cursor` to go on. A cursor belongs to one list of one tenant. */
+export const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+export type Page<T> = { items: T[]; nextCursor: string | null };
+
+/** Server-sent events of one search: `event: search` with a Search, `event: match` with a Match. */
+export const searchEvents = ['search', 'match'] as const;

@@ -1,0 +1,92 @@
+/** Parameters and replies of the RPC methods, as JSON on the wire. Both ends validate with these. */
+
+import { z } from 'zod';
+import { span } from './spans';
+
+const id = z.string().min(1).max(64).regex(/^[\w.:-]+$/);
+
+/** 1 is the most urgent, 6 the least; 3 is what an operator's search gets. */
+export const priority = z.int().min(1).max(6);
+
+export const taskCamera = z.object({ id, recorderId: id, channel: z.int().min(1).max(4096) });
+export type TaskCamera = z.infer<typeof taskCamera>;
+
+export const createTaskParams = z.strictObject({
+  taskId: id,
+  searchId: id,
+  priority,
+  /** Unix ms: an unfinished task ends as `expired` then, its rest reported as failed with `task_expired`. */
+  expiresAt: z.int().positive(),
+  range: span,
+  cameras: z.array(taskCamera).min(1).max(256),
+  packId: id,
+  /** The embeddings are too large for an RPC: fetched after accepting, checked against the hash. */
+  query: z.strictObject({ url: z.url().max(2048), sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.int().min(1).max(33_554_432) }),
+});
+export type CreateTaskParams = z.infer<typeof createTaskParams>;
+
+export const taskError = z.object({ code: z.string(), params: z.record(z.string(), z.unknown()).optional() });
+export type TaskError = z.infer<typeof taskError>;
+
+export const createTaskReply = z.union([
+  z.object({ accepted: z.literal(true), taskId: id }),
+  z.object({ error: taskError }),
+]);
+export type CreateTaskReply = z.infer<typeof createTaskReply>;
+
+export const cancelTaskParams = z.strictObject({ taskId: id });
+export type CancelTaskParams = z.infer<typeof cancelTaskParams>;
+
+export const estimateTaskParams = z.strictObject({
+  range: span,
+  cameras: z.array(taskCamera).min(1).max(256),
+  packId: id,
+});
+export type EstimateTaskParams = z.infer<typeof estimateTaskParams>;
+
+export const estimateTaskReply = z.union([
+  z.object({
+    /** Camera-milliseconds already in the face index: no video needed. */
+    indexedMs: z.int(),
+    /** Camera-milliseconds left to look at. */
+    toSearchMs: z.int(),
+    /** Expected wall-clock seconds on this box, behind what is queued already. */
+    seconds: z.number(),
+    recorders: z.array(z.object({ recorderId: id, reachable: z.boolean(), sessions: z.int(), maxSessions: z.int(), downloadBytes: z.int() })),
+    /** False while the box has not yet measured itself on real footage of these recorders. */
+    measured: z.boolean(),
+  }),
+  z.object({ error: taskError }),
+]);
+export type EstimateTaskReply = z.infer<typeof estimateTaskReply>;
+
+/** What a createTask's query address holds. */
+export const queryDocument = z.object({
+  packId: id,
+  threshold: z.number().min(0).max(1),
+  persons: z
+    .array(z.object({ id, embeddings: z.array(z.base64()).min(1).max(32) }))
+    .min(1)
+    .max(1000),
+});
+export type QueryDocument = z.infer<typeof queryDocument>;
+
+/** Device to Star: where to PUT the crops of these sightings. */
+export const signCropUploadParams = z.strictObject({ sightingIds: z.array(id).min(1).max(50) });
+export const signCropUploadReply = z.object({ uploads: z.array(z.object({ sightingId: id, url: z.string() })) });
+export type SignCropUploadReply = z.infer<typeof signCropUploadReply>;
+
+/** The value of the shared attribute `recorder.<id>`. */
+export const recorderConfig = z.object({
+  id,
+  kind: z.enum(['isapi']),
+  baseUrl: z.url(),
+  username: z.string().max(64),
+  password: z.string().max(128),
+  /** Download sessions this recorder can bear at once. */
+  maxSessions: z.int().min(1).max(32).default(1),
+  /** auto: compare clocks; local: `Z` means the recorder's wall clock; utc: it means UTC. */
+  timeMode: z.enum(['auto', 'utc', 'local']).default('auto'),
+  timeZone: z.string().default('Asia/Shanghai'),
+});
+export type RecorderConfig = z.infer<typeof recorderConfig>;
