@@ -40,7 +40,7 @@ function installPackages() {
   const wanted = hashOf('package-lock.json');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   say('Installing packages (npm ci)…');
-  must('npm ci', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  must('npm ci', 'npm', ['ci', '--loglevel=error']);
   writeFileSync(stamp, wanted);
 }
 
@@ -72,7 +72,7 @@ function findFfmpeg() {
   mkdirSync(folder, { recursive: true });
   if (!existsSync(join(folder, 'node_modules'))) {
     writeFileSync(join(folder, 'package.json'), '{"private":true}');
-    must('Installing the static ffmpeg', 'npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--loglevel=error', '@ffmpeg-installer/ffmpeg@1.1.0', '@ffprobe-installer/ffprobe@2.1.2']);
+    must('Installing the static ffmpeg', 'npm', ['install', '--prefix', folder, '--loglevel=error', '@ffmpeg-installer/ffmpeg@1.1.0', '@ffprobe-installer/ffprobe@2.1.2']);
   }
   const platform = `linux-${process.arch}`;
   process.env.PATH = [join(folder, 'node_modules', '@ffmpeg-installer', platform), join(folder, 'node_modules', '@ffprobe-installer', platform), process.env.PATH].join(delimiter);
