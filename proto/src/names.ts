@@ -40,6 +40,9 @@ export const reportKeys = { task: 'taskReport', recorder: 'recorderReport', heal
 /** ThingsBoard's limit on one MQTT payload, and so ours. */
 export const maxPayloadBytes = 65_536;
 
+/** What is left of it for the body of one report, beside topic, time and key. */
+export const maxReportBytes = maxPayloadBytes - 256;
+
 /** Object keys. Built by Star only; a box names a crop, never a path. */
 export const objectKeys = {
   crop: (tenantId: string, edgeId: string, sightingId: string) => `${tenantId}/crops/${edgeId}/${sightingId}.jpg`,
