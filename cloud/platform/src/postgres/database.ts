@@ -13,11 +13,18 @@ export interface Tx {
  * policy opens to `app.system = 'on'`.
  */
 export interface Database {
-  /** Runs `work` in one transaction as one tenant; rolls back when it throws. Serialization failures and deadlocks are retried. */
+  /**
+   * Runs `work` in one transaction as one tenant; rolls back when it throws. Serialization failures and
+   * deadlocks are retried, so `work` may run again: no effects outside the transaction.
+   */
   tenant<T>(tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T>;
   /** For relays, consumers that look up whose a thing is, log-in and sweeps: across tenants, named for the audit. */
   system<T>(why: string, work: (tx: Tx) => Promise<T>): Promise<T>;
-  /** A LISTEN on its own connection, re-established when it breaks; `onNotify` is also called after a reconnect. */
+  /**
+   * A LISTEN on its own connection. Resolves once the first LISTEN stands (or `signal` aborted before that);
+   * it then lives until `signal` aborts and is re-established when it breaks. `onNotify('')` is called after
+   * every reconnect, because notifications sent in between are gone: read the table again.
+   */
   listen(channel: string, onNotify: (payload: string) => void, signal: AbortSignal): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;

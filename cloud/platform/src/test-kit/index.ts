@@ -1,0 +1,2 @@
+/** For the tests of every service. Never imported by production code. */
+export * from './test-database';
