@@ -5,3 +5,4 @@ export * from './clock';
 export * from './grpc';
 export * from './sqlite';
 export * from './supervise';
+export * from './zone';
