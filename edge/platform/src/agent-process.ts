@@ -1,6 +1,7 @@
 import { agent } from '@stardipper/proto';
 import { type Logger, pino } from 'pino';
 import { AgentError } from './agent-error';
+import { lockAgent } from './agent-lock';
 import { agentSocket, serveGrpc, unary } from './grpc';
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 
@@ -26,6 +27,10 @@ export interface RunningAgent {
   readonly stop: () => Promise<void>;
 }
 
+const stopWithinMs = 5000;
+/** One that lost its supervisor ends within stopWithinMs. */
+const lockWithinMs = stopWithinMs + 3000;
+
 /**
  * The life of one agent process: start, serve on its socket, say READY to the supervisor, end cleanly on
  * SIGTERM or when the supervisor is gone (its IPC channel closes, also when it was killed).
@@ -36,6 +41,16 @@ export async function runAgent(name: AgentName, start: (context: AgentContext) =
   if (!dataDir) throw new Error('DIPPER_DATA is not set');
   const abort = new AbortController();
   const startedAt = Date.now();
+  // Before anything slow: a supervisor that is gone while we start is not announced a second time.
+  const ended = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+    process.once('disconnect', () => resolve());
+  });
+  void ended.then(() => {
+    abort.abort();
+    setTimeout(() => process.exit(1), stopWithinMs);
+  });
+  const unlock = await lockAgent(dataDir, name, lockWithinMs);
   const running = await start({ name, dataDir, settings: env, log, signal: abort.signal });
   const commands = running.commands ?? {};
   const server = await serveGrpc(agentSocket(dataDir, name), [
@@ -62,15 +77,10 @@ export async function runAgent(name: AgentName, start: (context: AgentContext) =
   ]);
   process.send?.({ type: 'ready', name });
   log.info({ socket: agentSocket(dataDir, name) }, 'ready');
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-    process.once('disconnect', () => resolve());
-  });
-  abort.abort();
-  const deadline = setTimeout(() => process.exit(1), 5000);
+  await ended;
   server.forceShutdown();
   await running.stop();
-  clearTimeout(deadline);
+  unlock();
   process.exit(0);
 }
 

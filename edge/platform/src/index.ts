@@ -1,5 +1,6 @@
 /** What every agent stands on. */
 export * from './agent-error';
+export * from './agent-lock';
 export * from './agent-process';
 export * from './clock';
 export * from './grpc';
