@@ -1,0 +1,92 @@
+import { AgentError, type AgentName, agentSocket, type Clock, callUnary, dial } from '@dipper/platform';
+import { agent, type CommandMethod, commandOwners, maxPayloadBytes } from '@stardipper/proto';
+import { z } from 'zod';
+
+/** More than Star ever sends at once; what is over it is answered, not queued. */
+const maxAtOnce = 64;
+const attemptMs = 5_000;
+
+const commandSchema = z.object({ method: z.string().min(1).max(64), params: z.unknown().optional() });
+const isOwned = (method: string): method is CommandMethod => Object.hasOwn(commandOwners, method);
+const refusal = (code: string, params: Readonly<Record<string, unknown>> = {}) => JSON.stringify({ error: { code, params } });
+
+export interface RouterOptions {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** From Star's call to our last word on it; also how long an agent may take to come back. */
+  readonly commandMs: number;
+}
+
+/** Carries Star's commands to the agents that own them. Dubhe does not look into the parameters. */
+export class CommandRouter {
+  private readonly clients = new Map<AgentName, agent.CommandServiceClient>();
+  private running = 0;
+  private handled = 0;
+  private failed = 0;
+
+  constructor(private readonly options: RouterOptions) {}
+
+  /** The reply as JSON text: the owner's, or `{"error":{"code","params"}}`. Never throws. */
+  async answer(payload: Buffer): Promise<string> {
+    let parsed: ReturnType<typeof commandSchema.safeParse>;
+    try {
+      parsed = commandSchema.safeParse(JSON.parse(payload.toString('utf8')));
+    } catch {
+      return refusal('command.malformed');
+    }
+    if (!parsed.success) return refusal('command.malformed');
+    const { method, params } = parsed.data;
+    if (!isOwned(method)) return refusal('command.unknown_method', { method });
+    if (this.running >= maxAtOnce) return refusal('command.busy');
+    this.running++;
+    try {
+      const reply = await this.carry(commandOwners[method], method, JSON.stringify(params ?? {}));
+      this.handled++;
+      return Buffer.byteLength(reply) > maxPayloadBytes - 128 ? refusal('command.reply_too_large', { method }) : reply;
+    } catch (error) {
+      this.failed++;
+      const known = error instanceof AgentError ? error : new AgentError('internal', 'internal', {}, error);
+      return refusal(known.code, known.params);
+    } finally {
+      this.running--;
+    }
+  }
+
+  /**
+   * An agent that was killed is back within a second, so Star must not hear of it: its commands are idempotent
+   * and are tried again until the time is up. The owner is told not to begin a command after that.
+   */
+  private async carry(owner: AgentName, method: string, paramsJson: string): Promise<string> {
+    const { clock, signal, commandMs } = this.options;
+    const expiresAtMs = clock.now() + commandMs;
+    for (let waitMs = 20; ; waitMs = Math.min(250, waitMs * 2)) {
+      const leftMs = expiresAtMs - clock.now();
+      try {
+        const client = this.client(owner);
+        const limits = { timeoutMs: Math.max(1, Math.min(attemptMs, leftMs)), signal };
+        return (await callUnary(client, client.handleCommand, { method, paramsJson, expiresAtMs }, limits)).replyJson;
+      } catch (error) {
+        const again = error instanceof AgentError && (error.code === 'agent.unavailable' || error.code === 'agent.timeout');
+        if (!again || signal.aborted || clock.now() + waitMs >= expiresAtMs) throw error;
+        await clock.sleep(waitMs, signal);
+      }
+    }
+  }
+
+  private client(owner: AgentName): agent.CommandServiceClient {
+    const known = this.clients.get(owner);
+    if (known) return known;
+    const client = dial(agent.CommandServiceClient, agentSocket(this.options.dataDir, owner));
+    this.clients.set(owner, client);
+    return client;
+  }
+
+  stats(): Record<string, number> {
+    return { commands_handled: this.handled, commands_failed: this.failed, commands_running: this.running };
+  }
+
+  close(): void {
+    for (const client of this.clients.values()) client.close();
+  }
+}
