@@ -64,7 +64,9 @@ function findFfmpeg() {
   if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
     say('Installing ffmpeg (apt-get)…');
     run('apt-get', ['update', '-qq']);
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'ffmpeg'], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'ffmpeg'], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
     if (has('ffmpeg') && has('ffprobe')) return;
   }
   say('No ffmpeg here and no right to install it: using the static build from npm (older and slower).');
@@ -72,10 +74,21 @@ function findFfmpeg() {
   mkdirSync(folder, { recursive: true });
   if (!existsSync(join(folder, 'node_modules'))) {
     writeFileSync(join(folder, 'package.json'), '{"private":true}');
-    must('Installing the static ffmpeg', 'npm', ['install', '--prefix', folder, '--loglevel=error', '@ffmpeg-installer/ffmpeg@1.1.0', '@ffprobe-installer/ffprobe@2.1.2']);
+    must('Installing the static ffmpeg', 'npm', [
+      'install',
+      '--prefix',
+      folder,
+      '--loglevel=error',
+      '@ffmpeg-installer/ffmpeg@1.1.0',
+      '@ffprobe-installer/ffprobe@2.1.2',
+    ]);
   }
   const platform = `linux-${process.arch}`;
-  process.env.PATH = [join(folder, 'node_modules', '@ffmpeg-installer', platform), join(folder, 'node_modules', '@ffprobe-installer', platform), process.env.PATH].join(delimiter);
+  process.env.PATH = [
+    join(folder, 'node_modules', '@ffmpeg-installer', platform),
+    join(folder, 'node_modules', '@ffprobe-installer', platform),
+    process.env.PATH,
+  ].join(delimiter);
 }
 
 /** Generated code, compiled code and the console; each step does nothing when its inputs are unchanged. */
@@ -92,7 +105,8 @@ const commands = {
   'test:stack': (node) => run(node, ['tools/test/main.ts', '--stack', ...args], { stdio: 'inherit' }),
   bench: (node) => run(node, ['tools/bench/main.ts', ...args], { stdio: 'inherit' }),
   lint: (node) => run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', ...args], { stdio: 'inherit' }),
-  format: (node) => run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', '--write', ...args], { stdio: 'inherit' }),
+  format: (node) =>
+    run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', '--write', ...args], { stdio: 'inherit' }),
 };
 
 if (!(command in commands)) {

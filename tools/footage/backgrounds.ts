@@ -9,7 +9,10 @@ const places = [
 /** An SVG of 1920 x 1080. */
 export function backgroundSvg(index: number): string {
   const p = places[index % places.length] as (typeof places)[number];
-  const tiles = Array.from({ length: 24 }, (_, i) => `<rect x="${i * 80}" y="${720 + (i % 3) * 24}" width="76" height="330" fill="#000" opacity="0.06"/>`).join('');
+  const tiles = Array.from(
+    { length: 24 },
+    (_, i) => `<rect x="${i * 80}" y="${720 + (i % 3) * 24}" width="76" height="330" fill="#000" opacity="0.06"/>`,
+  ).join('');
   const windows = Array.from({ length: 18 }, (_, i) => {
     const x = 90 + (i % 9) * 200;
     const y = 90 + Math.floor(i / 9) * 230;

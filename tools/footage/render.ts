@@ -118,13 +118,21 @@ async function renderMinute(options: RenderOptions, camera: CameraPlan, minute: 
 
 /** Ten seconds of people walking past, one file per content. */
 async function renderScene(options: RenderOptions, camera: CameraPlan, here: readonly Appearance[], scenes: Once): Promise<string> {
-  const what = { v: 3, background: camera.background, codec: camera.codec, keyframeS: camera.keyframeS, people: here.map((a) => [a.photo, a.facePx]) };
+  const what = {
+    v: 3,
+    background: camera.background,
+    codec: camera.codec,
+    keyframeS: camera.keyframeS,
+    people: here.map((a) => [a.photo, a.facePx]),
+  };
   const target = join(options.folder, 'scenes', `${hashOf(what)}.mp4`);
   return scenes.run(target, async () => {
     if (existsSync(target)) return target;
     const background = await scenes.run(`background:${camera.background}`, async () => {
       const file = join(options.folder, 'pictures', `background-${camera.background}.png`);
-      await sharp(Buffer.from(backgroundSvg(camera.background))).png().toFile(file);
+      await sharp(Buffer.from(backgroundSvg(camera.background)))
+        .png()
+        .toFile(file);
       return file;
     });
     const actors: Actor[] = [];
@@ -148,9 +156,15 @@ async function cutOut({ portraits, faceOf, folder }: RenderOptions, appearance: 
   const heightPx = Math.round((height * appearance.facePx) / face.width);
   const picture = join(folder, 'pictures', `${hashOf([appearance.photo, appearance.facePx])}.png`);
   const radius = Math.round(widthPx * 0.25);
-  const mask = Buffer.from(`<svg width="${widthPx}" height="${heightPx}"><rect width="${widthPx}" height="${heightPx}" rx="${radius}" fill="#fff"/></svg>`);
+  const mask = Buffer.from(
+    `<svg width="${widthPx}" height="${heightPx}"><rect width="${widthPx}" height="${heightPx}" rx="${radius}" fill="#fff"/></svg>`,
+  );
   const cut = await sharp(data).extract({ left, top, width, height }).resize(widthPx, heightPx).toBuffer();
-  await sharp(cut).ensureAlpha().composite([{ input: mask, blend: 'dest-in' }]).png().toFile(picture);
+  await sharp(cut)
+    .ensureAlpha()
+    .composite([{ input: mask, blend: 'dest-in' }])
+    .png()
+    .toFile(picture);
   return { picture, widthPx, heightPx, lane };
 }
 
@@ -168,10 +182,46 @@ function encode(background: string, actors: readonly Actor[], camera: CameraPlan
   const keyint = camera.keyframeS * framesPerSecond;
   const codec =
     camera.codec === 'hevc'
-      ? ['-c:v', 'libx265', '-preset', 'ultrafast', '-crf', '24', '-x265-params', `log-level=error:keyint=${keyint}:min-keyint=${keyint}:scenecut=0:bframes=0`]
-      : ['-c:v', 'libx264', '-preset', 'ultrafast', '-crf', '21', '-g', String(keyint), '-keyint_min', String(keyint), '-sc_threshold', '0', '-bf', '0'];
+      ? [
+          '-c:v',
+          'libx265',
+          '-preset',
+          'ultrafast',
+          '-crf',
+          '24',
+          '-x265-params',
+          `log-level=error:keyint=${keyint}:min-keyint=${keyint}:scenecut=0:bframes=0`,
+        ]
+      : [
+          '-c:v',
+          'libx264',
+          '-preset',
+          'ultrafast',
+          '-crf',
+          '21',
+          '-g',
+          String(keyint),
+          '-keyint_min',
+          String(keyint),
+          '-sc_threshold',
+          '0',
+          '-bf',
+          '0',
+        ];
   return run('ffmpeg', [
-    ...['-y', '-v', 'error', '-nostdin', ...inputs, '-filter_complex', filters.join(';'), '-map', `[v${actors.length}]`, '-t', String(seconds)],
+    ...[
+      '-y',
+      '-v',
+      'error',
+      '-nostdin',
+      ...inputs,
+      '-filter_complex',
+      filters.join(';'),
+      '-map',
+      `[v${actors.length}]`,
+      '-t',
+      String(seconds),
+    ],
     ...['-pix_fmt', 'yuv420p', '-threads', '1', ...codec, target],
   ]);
 }

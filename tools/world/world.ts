@@ -1,0 +1,317 @@
+/**
+ * A whole small installation on one machine: Star, a Dipper box per community with its simulated recorder, and the
+ * footage. The demo shows it, the end-to-end tests break it.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { agentSocket, callUnary, dial } from '@dipper/platform';
+import { type Camera, type Edge, mizar, type Person } from '@stardipper/proto';
+import { renderFootage } from '../footage/render.ts';
+import { type FootagePlan, planFootage, recordingMs } from '../footage/schedule.ts';
+import { ApiClient } from './api-client.ts';
+import { type KeptProcess, keepRunning } from './kept-process.ts';
+
+const { resolve } = createRequire(import.meta.url);
+
+export const boxNames = ['east', 'west'] as const;
+export type BoxName = (typeof boxNames)[number];
+const communityNames: Record<BoxName, string> = { east: 'East court', west: 'West court' };
+
+export interface WorldOptions {
+  /** Everything the installation keeps lies here; a second start goes on with it. */
+  readonly folder: string;
+  readonly models: string;
+  readonly portraits: string;
+  readonly say: (line: string) => void;
+  readonly onRender?: (done: number, total: number) => void;
+  /** How Star runs: all services in one process, or one process each. */
+  readonly shape?: 'all' | 'services';
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where the boxes find Star, when not directly: `(mqttPort) => port` of a proxy. */
+  readonly mqttPortFor?: (mqttPort: number) => Promise<number>;
+}
+
+/** What must not change between two starts of one folder. */
+interface Identity {
+  readonly password: string;
+  readonly recorderPassword: string;
+  readonly startAt: number;
+  readonly ports: { readonly http: number; readonly mqtt: number; readonly recorders: Record<BoxName, number> };
+  readonly provisioning: Partial<Record<BoxName, { readonly key: string; readonly secret: string }>>;
+}
+
+export interface StarReady {
+  readonly url: string;
+  readonly mqttPort: number;
+  readonly mizarData: string;
+  /** Every process of Star by name. */
+  readonly pids: Readonly<Record<string, number>>;
+}
+
+export interface BoxReady {
+  readonly pids: Readonly<Record<string, number>>;
+}
+
+export interface World {
+  readonly api: ApiClient;
+  readonly url: string;
+  readonly login: { readonly username: string; readonly password: string };
+  readonly plan: FootagePlan;
+  /** Unix ms of the recording. */
+  readonly range: { readonly from: number; readonly to: number };
+  readonly star: KeptProcess<StarReady>;
+  readonly boxes: Record<BoxName, KeptProcess<BoxReady>>;
+  readonly recorders: Record<BoxName, KeptProcess<unknown>>;
+  readonly boxData: (box: BoxName) => string;
+  readonly cameras: readonly Camera[];
+  readonly edges: Record<BoxName, Edge>;
+  readonly cameraKey: (cameraId: string) => string | undefined;
+  readonly stop: () => Promise<void>;
+}
+
+export const adminName = 'admin';
+
+/** Starts everything and waits until every camera is known to Star. What was started is stopped when a step fails. */
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const started: { stop: () => Promise<void> }[] = [];
+  const stop = async () => {
+    // Boxes first, so that their last words still reach Star.
+    while (started.length > 0) await started.pop()?.stop();
+  };
+  try {
+    return await assemble(options, started, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function assemble(options: WorldOptions, started: { stop: () => Promise<void> }[], stop: () => Promise<void>): Promise<World> {
+  const { folder, say } = options;
+  await mkdir(folder, { recursive: true });
+  let identity = await readIdentity(folder);
+  const plan = planFootage(readdirSync(options.portraits));
+
+  say('Starting Star…');
+  const star = await keepRunning<StarReady>({
+    name: 'star',
+    script: resolve('@star/star/dist/main.js'),
+    logFile: join(folder, 'logs', 'star.log'),
+    env: {
+      STAR_DATA: join(folder, 'star'),
+      STAR_SHAPE: options.shape ?? 'all',
+      STAR_HTTP_PORT: String(identity.ports.http),
+      STAR_MQTT_PORT: String(identity.ports.mqtt),
+      STAR_MIZAR_PROGRAM: resolve('@dipper/mizar/dist/main.js'),
+      STAR_PACK: options.models,
+      STAR_FIRST_TENANT: 'Two Courts',
+      STAR_FIRST_ADMIN: adminName,
+      STAR_FIRST_PASSWORD: identity.password,
+      ...options.env,
+    },
+  });
+  started.push(star);
+  const api = new ApiClient(star.ready().url);
+  await api.logIn(adminName, identity.password);
+
+  const faceOf = faceFinder(star.ready().mizarData, options.portraits);
+  const folders = await renderFootage({
+    plan,
+    portraits: options.portraits,
+    folder: join(folder, 'footage'),
+    startAt: identity.startAt,
+    faceOf: faceOf.find,
+    onProgress: options.onRender ?? (() => undefined),
+  });
+  faceOf.close();
+
+  identity = await provision(api, identity, folder);
+  const recorders = {} as Record<BoxName, KeptProcess<unknown>>;
+  const boxes = {} as Record<BoxName, KeptProcess<BoxReady>>;
+  const mqttPort = await (options.mqttPortFor?.(identity.ports.mqtt) ?? identity.ports.mqtt);
+  for (const box of boxNames) {
+    recorders[box] = await startRecorder(folder, box, folders[box] as string, identity);
+    started.push(recorders[box]);
+  }
+  say('Starting two Dipper boxes…');
+  for (const box of boxNames) {
+    boxes[box] = await startBox(options, box, identity, mqttPort);
+    started.push(boxes[box]);
+  }
+  const edges = await connectEdges(api, identity);
+  const cameras = await untilDefined(60_000, 'the cameras to be found', async () => {
+    const found = await api.cameras();
+    return found.length >= plan.cameras.length ? found : undefined;
+  });
+  const boxOf = new Map(boxNames.map((box) => [edges[box].id, box]));
+  const keys = new Map(cameras.map((c) => [c.id, `${boxOf.get(c.edgeId)}.${c.channel}`]));
+  return {
+    api,
+    url: star.ready().url,
+    login: { username: adminName, password: identity.password },
+    plan,
+    range: { from: identity.startAt, to: identity.startAt + recordingMs },
+    star,
+    boxes,
+    recorders,
+    boxData: (box) => join(folder, 'boxes', box),
+    cameras,
+    edges,
+    cameraKey: (id) => keys.get(id),
+    stop,
+  };
+}
+
+/** Enrols the people of the plan by the photo that is not in the footage; those who are there already are kept. */
+export async function enrol(world: World, portraits: string): Promise<Map<string, Person>> {
+  const known = new Map((await world.api.people()).map((p) => [p.name, p]));
+  for (const [name, file] of Object.entries(world.plan.enrolled)) {
+    let person = known.get(name) ?? (await world.api.createPerson(name));
+    if (person.photos.length === 0) {
+      await world.api.addPhoto(person.id, await readFile(join(portraits, file)), file.endsWith('.png') ? 'image/png' : 'image/jpeg');
+      person = (await world.api.people()).find((p) => p.id === person.id) ?? person;
+    }
+    known.set(name, person);
+  }
+  return known;
+}
+
+/** Asks Star's own Mizar where the face in a portrait is: the footage is drawn to that scale. */
+function faceFinder(mizarData: string, portraits: string) {
+  const client = dial(mizar.MizarServiceClient, agentSocket(mizarData, 'mizar'));
+  return {
+    find: async (file: string) => {
+      const image = await readFile(join(portraits, file));
+      const { box } = await callUnary(client, client.embedPhoto, { image, packId: '' }, { timeoutMs: 30_000 });
+      if (!box) throw new Error(`${file}: the detector gave no face`);
+      return box;
+    },
+    close: () => client.close(),
+  };
+}
+
+async function provision(api: ApiClient, identity: Identity, folder: string): Promise<Identity> {
+  const provisioning = { ...identity.provisioning };
+  for (const box of boxNames) {
+    if (provisioning[box]) continue;
+    const community =
+      (await api.communities()).find((c) => c.name === communityNames[box]) ?? (await api.createCommunity(communityNames[box]));
+    const made = await api.createProvisioningKey(community.id);
+    provisioning[box] = { key: made.key, secret: made.secret as string };
+  }
+  const next = { ...identity, provisioning };
+  await writeIdentity(folder, next);
+  return next;
+}
+
+async function startRecorder(folder: string, box: BoxName, footageDir: string, identity: Identity): Promise<KeptProcess<unknown>> {
+  const config = { footageDir, port: identity.ports.recorders[box], username: 'dipper', password: identity.recorderPassword };
+  await writeFile(join(footageDir, 'recorder.json'), JSON.stringify(config), { mode: 0o600 });
+  return keepRunning({
+    name: `recorder-${box}`,
+    script: resolve('@dipper/camsim/dist/main.js'),
+    logFile: join(folder, 'logs', `recorder-${box}.log`),
+    env: { CAMSIM_CONFIG: join(footageDir, 'recorder.json') },
+  });
+}
+
+async function startBox(options: WorldOptions, box: BoxName, identity: Identity, mqttPort: number): Promise<KeptProcess<BoxReady>> {
+  const data = join(options.folder, 'boxes', box);
+  await mkdir(data, { recursive: true });
+  const config = join(data, 'dipper.json');
+  const content = {
+    name: communityNames[box],
+    starMqttUrl: `mqtt://127.0.0.1:${mqttPort}`,
+    provisionKey: identity.provisioning[box]?.key,
+    provisionSecret: identity.provisioning[box]?.secret,
+    pack: options.models,
+  };
+  await writeFile(config, JSON.stringify(content, null, 1), { mode: 0o600 });
+  return keepRunning<BoxReady>({
+    name: `box-${box}`,
+    script: resolve('@dipper/dipper/dist/main.js'),
+    args: ['run', '--data', data, '--config', config, '--json'],
+    logFile: join(options.folder, 'logs', `box-${box}.log`),
+    env: { ...options.env },
+  });
+}
+
+/** Waits for both boxes to have registered themselves, and tells Star of their recorders the first time. */
+async function connectEdges(api: ApiClient, identity: Identity): Promise<Record<BoxName, Edge>> {
+  const found = {} as Record<BoxName, Edge>;
+  for (const box of boxNames) {
+    found[box] = await untilDefined(60_000, `box ${box} to be online`, async () =>
+      (await api.edges()).find((e) => e.name === communityNames[box] && e.online),
+    );
+    if ((await api.recorders(found[box].id)).length > 0) continue;
+    await api.createRecorder(found[box].id, {
+      name: `${communityNames[box]} recorder`,
+      baseUrl: `http://127.0.0.1:${identity.ports.recorders[box]}`,
+      username: 'dipper',
+      password: identity.recorderPassword,
+      maxSessions: 2,
+    });
+  }
+  return found;
+}
+
+/** Asks again every 200 ms until there is an answer. */
+export async function untilDefined<T>(timeoutMs: number, what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    try {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((done) => setTimeout(done, 200));
+  }
+  throw new Error(`waited ${timeoutMs / 1000} s for ${what}`, { cause: last });
+}
+
+async function readIdentity(folder: string): Promise<Identity> {
+  try {
+    return JSON.parse(await readFile(join(folder, 'identity.json'), 'utf8')) as Identity;
+  } catch {
+    const [http, mqtt, east, west] = await freePorts(4);
+    const identity: Identity = {
+      password: randomBytes(9).toString('base64url'),
+      recorderPassword: randomBytes(9).toString('base64url'),
+      // A whole minute, long enough ago that every file is closed.
+      startAt: Math.floor((Date.now() - 30 * 60_000) / 60_000) * 60_000,
+      ports: { http: http as number, mqtt: mqtt as number, recorders: { east: east as number, west: west as number } },
+      provisioning: {},
+    };
+    await writeIdentity(folder, identity);
+    return identity;
+  }
+}
+
+async function writeIdentity(folder: string, identity: Identity): Promise<void> {
+  const file = join(folder, 'identity.json');
+  await writeFile(`${file}.new`, JSON.stringify(identity, null, 1), { mode: 0o600 });
+  await chmod(`${file}.new`, 0o600);
+  await rename(`${file}.new`, file);
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((done) => {
+          server.listen(0, '127.0.0.1', () => done((server.address() as { port: number }).port));
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}

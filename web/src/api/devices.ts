@@ -1,0 +1,8 @@
+import type { Camera, Community, Edge, ProvisioningKey, Recorder } from '@stardipper/proto';
+import { request, requestAll } from './client';
+
+export const listCommunities = () => requestAll<Community>('/communities');
+export const listEdges = () => requestAll<Edge>('/edges');
+export const listCameras = () => requestAll<Camera>('/cameras');
+export const listRecorders = (edgeId: string) => requestAll<Recorder>(`/edges/${edgeId}/recorders`);
+export const createProvisioningKey = (communityId: string) => request<ProvisioningKey>('POST', '/provisioning-keys', { communityId });

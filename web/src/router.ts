@@ -1,0 +1,32 @@
+import Vue from 'vue';
+import VueRouter from 'vue-router';
+import BoxList from './boxes/BoxList.vue';
+import PersonList from './people/PersonList.vue';
+import SearchDetail from './searches/SearchDetail.vue';
+import SearchForm from './searches/SearchForm.vue';
+import SearchList from './searches/SearchList.vue';
+import LogIn from './session/LogIn.vue';
+import { useSession } from './session/session';
+
+Vue.use(VueRouter);
+
+/** `meta.menu` is the key of the menu entry; a route without it has none. */
+export function createRouter(): VueRouter {
+  const router = new VueRouter({
+    routes: [
+      { path: '/', redirect: '/searches' },
+      { path: '/log-in', component: LogIn, meta: { open: true } },
+      { path: '/searches', component: SearchList, meta: { menu: 'searches', icon: 'el-icon-search' } },
+      { path: '/searches/new', component: SearchForm },
+      { path: '/searches/:id', component: SearchDetail, props: true },
+      { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
+      { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
+      { path: '*', redirect: '/searches' },
+    ],
+  });
+  router.beforeEach((to, _from, next) => {
+    if (to.meta?.open || useSession().isOpen) return next();
+    next({ path: '/log-in', query: { then: to.fullPath } });
+  });
+  return router;
+}

@@ -1,0 +1,13 @@
+import vue from '@vitejs/plugin-vue2';
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  plugins: [vue()],
+  resolve: {
+    // Without this two copies of Vue are bundled, and el-table silently renders no columns.
+    alias: [{ find: /^vue$/, replacement: 'vue/dist/vue.runtime.esm.js' }],
+  },
+  build: { chunkSizeWarningLimit: 1500 },
+  // For work on the console itself: STAR_URL names a running Star.
+  server: { host: '127.0.0.1', proxy: { '/api': process.env.STAR_URL ?? 'http://127.0.0.1:8080', '/objects': process.env.STAR_URL ?? 'http://127.0.0.1:8080' } },
+});
