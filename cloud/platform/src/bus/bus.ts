@@ -14,12 +14,35 @@ export interface BusRecord<T extends Topic = Topic> {
   readonly trace?: string;
 }
 
+/** A record as it travels: the protobuf message and the headers id, tenant, occurredAt, type, trace. */
+export interface EncodedRecord {
+  readonly topic: string;
+  readonly key: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly value: Buffer;
+}
+
 export interface Subscription {
   /** Resolves when the handlers in flight have ended and their positions are stored. */
   stop(): Promise<void>;
 }
 
-export interface SubscribeOptions {
+/**
+ * What happens to a record whose handler rejects. A temporary error (an AppError whose kind says that a retry may
+ * help) does not spend an attempt: a database that is away for five minutes must not send every record to the dead letters.
+ */
+export interface RetryOptions {
+  /** Default 8. */
+  readonly maxAttempts?: number;
+  /** First pause; doubles up to 30 s. Default 200. */
+  readonly retryDelayMs?: number;
+  /** How long temporary errors are endured before the record goes to the dead letters after all. Default 10 minutes. */
+  readonly patienceMs?: number;
+  /** A handler that takes longer has failed once (it may still end, later: it must be idempotent anyway). Default 5 minutes. */
+  readonly handleTimeoutMs?: number;
+}
+
+export interface SubscribeOptions extends RetryOptions {
   readonly group: string;
   readonly topics: readonly Topic[];
   /**
@@ -27,31 +50,57 @@ export interface SubscribeOptions {
    * backoff up to `maxAttempts`, then the record goes to the dead letters with the reason and the partition goes on.
    */
   readonly handle: (record: BusRecord) => Promise<void>;
-  readonly maxAttempts?: number;
-  readonly retryDelayMs?: number;
+}
+
+export interface SubscribeBatchOptions extends RetryOptions {
+  readonly group: string;
+  readonly topics: readonly Topic[];
+  /**
+   * Records of one partition, in order; for sinks that are slow per call and fast per row, such as ClickHouse. When a
+   * batch goes on failing it is handed over record by record, so that only the poisonous one becomes a dead letter.
+   */
+  readonly handleBatch: (records: readonly BusRecord[]) => Promise<void>;
+  /** Default 1000. */
+  readonly maxBatch?: number;
 }
 
 export interface DeadLetter {
   readonly id: string;
   readonly group: string;
-  readonly record: BusRecord;
+  readonly topic: string;
+  /** Absent when the bytes on the wire could not be decoded; then `reason` starts with `bus.undecodable`. */
+  readonly record?: BusRecord;
   readonly reason: string;
   readonly failedAt: Date;
 }
 
 /** The bus port: a log in PostgreSQL, or Kafka. */
 export interface Bus {
-  /** Durable when it resolves; all or nothing per call. Used by the outbox relay and by the hub, which batches. */
+  /**
+   * Durable when it resolves; all or nothing per call. Used by the outbox relay and by the hub, which batches.
+   * A record that is appended twice is delivered twice: consumers keep an inbox. (A unique index over every id of the
+   * retention would cost a random write per record, and Kafka knows no such thing across producers.)
+   */
   append(records: readonly BusRecord[]): Promise<void>;
+  /** The same for records that are already in their form on the wire. */
+  appendEncoded(records: readonly EncodedRecord[]): Promise<void>;
   subscribe(options: SubscribeOptions): Promise<Subscription>;
+  subscribeBatches(options: SubscribeBatchOptions): Promise<Subscription>;
+  /** The oldest 1000 at most. */
   deadLetters(group: string): Promise<DeadLetter[]>;
-  /** Hands one dead letter to its group again; it leaves the list when it is handled. */
+  /**
+   * Hands one dead letter to its group again; it leaves the list when it is handled. Resolves when the request is
+   * durable. Throws `bus.dead_letter_not_found`.
+   */
   replay(deadLetterId: string): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Writes an event in the caller's transaction; the relay appends it to the bus after the commit. */
-export type WriteEvent = <T extends Topic>(tx: Tx, record: Omit<BusRecord<T>, 'id' | 'occurredAt'> & { id?: string; occurredAt?: Date }) => Promise<void>;
+export type WriteEvent = <T extends Topic>(
+  tx: Tx,
+  record: Omit<BusRecord<T>, 'id' | 'occurredAt'> & { id?: string; occurredAt?: Date },
+) => Promise<void>;
 
 /** True the first time `group` sees `recordId` in a committed transaction; call it first in the handler's own transaction. */
 export type FirstTime = (tx: Tx, group: string, recordId: string) => Promise<boolean>;
