@@ -2,9 +2,26 @@
 
 export type * from './analytics/analytics';
 export type * from './bus/bus';
+export * from './bus/bus.errors';
+export { decodeRecord, encodeRecord } from './bus/codec';
+export * from './bus/inbox.store';
+export * from './bus/kafka';
+export { type Relay, type RelayOptions, startRelay } from './bus/outbox';
+export { writeEvent } from './bus/outbox.store';
+export { openPostgresBus, type PostgresBus, type PostgresBusOptions } from './bus/postgres-log';
+export * from './bus/upkeep';
 export * from './errors/app-error';
-export type * from './identity/identity';
-export type * from './objects/objects';
+export * from './errors/problem';
+export * from './config/read-config';
+export * from './config/secret';
+export * from './telemetry/trace';
+export * from './telemetry/logger';
+export * from './telemetry/metrics';
+export * from './identity/identity';
+export * from './identity/signing-key';
+export * from './identity/tokens';
+export * from './objects/objects';
+export * from './objects/disk';
 export * from './postgres/constraint-errors';
 export type * from './postgres/database';
 export * from './postgres/embedded';
