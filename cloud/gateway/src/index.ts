@@ -1,0 +1,3 @@
+/** The one entrance for console and API. */
+export * from './entrance';
+export * from './serve-console';
