@@ -1,3 +1,5 @@
+import { defineErrors } from '../errors/app-error';
+
 export interface Caller {
   readonly tenantId: string;
   readonly userId: string;
@@ -9,3 +11,11 @@ export interface Caller {
 export interface TokenVerifier {
   verify(token: string): Promise<Caller>;
 }
+
+export const authErrors = defineErrors({
+  'auth.token_missing': 'unauthenticated',
+  'auth.token_invalid': 'unauthenticated',
+  'auth.token_expired': 'unauthenticated',
+  'auth.forbidden': 'forbidden',
+  'auth.unavailable': 'unavailable',
+});

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { defineErrors } from '../errors/app-error';
 
 export interface ObjectInfo {
   readonly key: string;
@@ -8,10 +9,47 @@ export interface ObjectInfo {
 
 /** Object storage. Keys are `{tenantId}/…`; every call names the tenant and a key of another tenant is refused. */
 export interface Objects {
-  put(tenantId: string, key: string, body: Buffer, contentType: string): Promise<void>;
+  /** Durable and whole when it resolves; replaces what was there in one step. */
+  put(tenantId: string, key: string, body: Buffer | Readable, contentType: string): Promise<void>;
+  /** The caller reads `body` to its end or destroys it. */
   get(tenantId: string, key: string): Promise<{ info: ObjectInfo; body: Readable } | undefined>;
   head(tenantId: string, key: string): Promise<ObjectInfo | undefined>;
+  /** Nothing happens when there is none. */
   delete(tenantId: string, key: string): Promise<void>;
   /** An address that allows exactly this verb on exactly this key until it expires. */
-  signedUrl(tenantId: string, key: string, verb: 'GET' | 'PUT', options: { expiresInS: number; maxBytes?: number; contentType?: string }): Promise<string>;
+  signedUrl(
+    tenantId: string,
+    key: string,
+    verb: 'GET' | 'PUT',
+    options: { expiresInS: number; maxBytes?: number; contentType?: string },
+  ): Promise<string>;
+}
+
+export const objectErrors = defineErrors({
+  'object.key_invalid': 'invalid',
+  'object.content_type_invalid': 'invalid',
+  'object.incomplete': 'invalid',
+  'object.too_large': 'too_large',
+  'object.signature_invalid': 'forbidden',
+  'object.expired': 'forbidden',
+  'object.not_found': 'not_found',
+});
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Starts with a letter or digit, so neither `..` nor a hidden file; `.object` is the disk's own ending. */
+const segment = /^[A-Za-z0-9][A-Za-z0-9._=-]{0,127}$/;
+
+/** S3 allows 1024 bytes; a path on disk 4096 with 255 per part. 2 to 10 parts, the first the tenant. */
+export function requireKey(tenantId: string, key: string): void {
+  const [owner, ...rest] = key.length <= 512 ? key.split('/') : [];
+  const whole =
+    uuid.test(owner ?? '') && rest.length > 0 && rest.length < 10 && rest.every((part) => segment.test(part) && !part.endsWith('.object'));
+  if (!whole || owner !== tenantId) throw objectErrors.error('object.key_invalid');
+}
+
+/** `type/subtype` with plain parameters; it goes into a header as it is. */
+export function requireContentType(contentType: string): void {
+  if (contentType.length > 100 || !/^[\w.+-]+\/[\w.+-]+(; ?[\w-]+=[\w.-]+)*$/.test(contentType)) {
+    throw objectErrors.error('object.content_type_invalid');
+  }
 }

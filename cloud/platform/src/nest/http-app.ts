@@ -1,0 +1,129 @@
+import 'reflect-metadata';
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { FastifyInstance } from 'fastify';
+import type { TokenVerifier } from '../identity/identity';
+import type { DiskObjects } from '../objects/disk';
+import type { Log } from '../postgres/open-database';
+import type { Metrics } from '../telemetry/metrics';
+import { AuthGuard } from './auth.guard';
+import { HEALTH, type HealthCheck, HealthController, type HealthState } from './health.controller';
+import { acceptJsonOnly } from './json-body';
+import { serveObjects } from './objects-routes';
+import { ProblemFilter } from './problem.filter';
+import { traceRequests } from './request-trace';
+
+export interface HttpAppOptions {
+  readonly verifier: TokenVerifier;
+  /** 127.0.0.1 unless told. */
+  readonly host?: string;
+  /** A free one unless told. */
+  readonly port?: number;
+  /** What `/readyz` asks. */
+  readonly checks?: Readonly<Record<string, HealthCheck>>;
+  readonly metrics?: Metrics;
+  readonly log?: Log;
+  /** 1 MB unless told. */
+  readonly bodyLimitBytes?: number;
+  readonly title?: string;
+  /** Serves `/objects/…` as well. */
+  readonly objects?: DiskObjects;
+  /** More routes outside of Nest (static files, a proxy); called before Nest adds its own. */
+  readonly extend?: (fastify: FastifyInstance) => void | Promise<void>;
+  /** Open connections (event streams) are cut this long after `close`; 5 s unless told. */
+  readonly closeWithinMs?: number;
+}
+
+export interface HttpApp {
+  readonly nest: NestFastifyApplication;
+  /** Starts to listen; answers the base address, `http://127.0.0.1:1234`. */
+  listen(): Promise<string>;
+  /** The OpenAPI description served at `/api/openapi.json`. */
+  openApi(): OpenAPIObject;
+  /** Unready at once, no new connections, requests in flight end, then the modules' `onModuleDestroy`. May be called twice. */
+  close(): Promise<void>;
+}
+
+@Module({})
+class HttpRoot {}
+
+/** A Nest application on Fastify with everything a Star service's HTTP side has in common. */
+export async function createHttpApp(module: Type<unknown> | DynamicModule, options: HttpAppOptions): Promise<HttpApp> {
+  const health: HealthState = { checks: options.checks ?? {}, closing: false, ...(options.metrics ? { metrics: options.metrics } : {}) };
+  const root: DynamicModule = {
+    module: HttpRoot,
+    imports: [module],
+    controllers: [HealthController],
+    providers: [{ provide: HEALTH, useValue: health }],
+  };
+  const bodyLimit = options.bodyLimitBytes ?? 1_000_000;
+  const adapter = new FastifyAdapter({
+    bodyLimit,
+    requestTimeout: 120_000,
+    keepAliveTimeout: 65_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 512 },
+  });
+  const nest = await NestFactory.create<NestFastifyApplication>(root, adapter, { bodyParser: false, logger: false, abortOnError: false });
+  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  traceRequests(fastify);
+  acceptJsonOnly(fastify, bodyLimit);
+  hardenAnswers(fastify);
+  if (options.metrics) measure(fastify, options.metrics);
+  nest.useGlobalFilters(new ProblemFilter(options.log));
+  nest.useGlobalGuards(new AuthGuard(options.verifier));
+  if (options.objects) serveObjects(fastify, options.objects, options.log);
+  await options.extend?.(fastify);
+  let description: OpenAPIObject | undefined;
+  const openApi = () => {
+    description ??= SwaggerModule.createDocument(
+      nest,
+      new DocumentBuilder()
+        .setTitle(options.title ?? 'Star')
+        .setVersion('1')
+        .addBearerAuth()
+        .build(),
+    );
+    return description;
+  };
+  fastify.get('/api/openapi.json', async () => openApi());
+  await nest.init();
+  return {
+    nest,
+    openApi,
+    listen: async () => {
+      await nest.listen(options.port ?? 0, options.host ?? '127.0.0.1');
+      return nest.getUrl();
+    },
+    close: once(async () => {
+      health.closing = true;
+      const impatience = setTimeout(() => fastify.server.closeAllConnections(), options.closeWithinMs ?? 5000);
+      await nest.close().finally(() => clearTimeout(impatience));
+    }),
+  };
+}
+
+function hardenAnswers(fastify: FastifyInstance): void {
+  fastify.addHook('onSend', async (_request, reply) => {
+    if (!reply.hasHeader('x-content-type-options')) reply.header('x-content-type-options', 'nosniff');
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+  });
+}
+
+function measure(fastify: FastifyInstance, metrics: Metrics): void {
+  fastify.addHook('onResponse', async (request, reply) => {
+    // The route's pattern, never the address: a label per id would grow without end.
+    const labels = { method: request.method, route: request.routeOptions.url ?? 'none', status: `${Math.floor(reply.statusCode / 100)}xx` };
+    metrics.httpSeconds.observe(labels, reply.elapsedTime / 1000);
+  });
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= work();
+    return running;
+  };
+}
