@@ -1,0 +1,284 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import { inTransaction, openSqlite } from '@dipper/platform';
+import { mizarErrors } from '../mizar.errors';
+import { appendDurably } from './append-file';
+import { migrations } from './migrations';
+import { cropPath, cutSpans, DAY_MS, recoverFiles, vectorPath } from './recover';
+import { type NewSighting, type StoredSighting, sightingId } from './sighting';
+
+export interface CoveredSpan {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly samplingMs: number;
+}
+
+/** Everything one segment gave, stored at once or not at all. */
+export interface IndexedSegment extends CoveredSpan {
+  readonly cameraId: string;
+  readonly packId: string;
+  readonly dimension: number;
+  readonly frameWidth: number;
+  readonly frameHeight: number;
+  /** In order of time, all within the span. */
+  readonly sightings: readonly NewSighting[];
+}
+
+/** Rows that follow one another in one file of vectors. */
+export interface VectorRange {
+  readonly fileId: number;
+  readonly dimension: number;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+type Counters = Readonly<Record<string, number>>;
+
+/**
+ * The face index: what this box has looked at and whom it saw. Vectors and crops are appended to plain files and
+ * synced; then one SQLite transaction makes them count. A process killed at any moment leaves either all of a
+ * segment or nothing of it.
+ */
+export class FaceIndex {
+  /** Days whose files turned out shorter than committed when opened; their coverage was withdrawn. */
+  readonly lostDays: number;
+  private writing: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    private readonly db: DatabaseSync,
+    private readonly folder: string,
+  ) {
+    this.lostDays = recoverFiles(db, folder);
+  }
+
+  static open(folder: string): FaceIndex {
+    return new FaceIndex(openSqlite(join(folder, 'faces.sqlite'), migrations), folder);
+  }
+
+  /** Replaces whatever was stored of the camera and pack in the span. Throws `index.disk_full`; then nothing has changed. */
+  replaceSpan(segment: IndexedSegment, counters: Counters = {}): Promise<void> {
+    // One writer at a time: two appending to one day's file would each think its end is theirs.
+    const done = this.writing.then(() => this.write(segment, counters));
+    this.writing = done.catch(() => {});
+    return done;
+  }
+
+  private async write(segment: IndexedSegment, counters: Counters): Promise<void> {
+    const parts = splitByDay(segment).map((day) => ({ ...day, ...this.fileFor(segment, day.day) }));
+    try {
+      for (const part of parts) {
+        if (part.sightings.length === 0) continue;
+        const vectors = part.sightings.map((s) => new Uint8Array(s.embedding.buffer, s.embedding.byteOffset, s.embedding.byteLength));
+        await appendDurably(vectorPath(this.folder, part.fileId), part.rows * segment.dimension * 4, vectors);
+        await appendDurably(
+          cropPath(this.folder, part.fileId),
+          part.cropBytes,
+          part.sightings.map((s) => s.crop),
+        );
+      }
+      inTransaction(this.db, () => this.commit(segment, parts, counters));
+    } catch (error) {
+      throw isDiskFull(error) ? mizarErrors.diskFull(error) : error;
+    }
+  }
+
+  /** The day's file and its committed ends; a new one gets the next number, which counts only once committed. */
+  private fileFor(segment: IndexedSegment, day: number): DayFile {
+    const known = this.db
+      .prepare('SELECT file_id, vector_rows, crop_bytes, dimension FROM files WHERE camera_id = ? AND pack_id = ? AND day = ?')
+      .get(segment.cameraId, segment.packId, day) as
+      | { file_id: number; vector_rows: number; crop_bytes: number; dimension: number }
+      | undefined;
+    if (known && known.dimension !== segment.dimension)
+      throw mizarErrors.packMismatch(`${segment.packId}/${segment.dimension}`, `${segment.packId}/${known.dimension}`);
+    if (known) return { fileId: known.file_id, rows: known.vector_rows, cropBytes: known.crop_bytes };
+    // Inserted before its bytes are written: the number must not be given to another, also when this write fails.
+    const added = this.db
+      .prepare('INSERT INTO files (camera_id, pack_id, dimension, day, vector_rows, crop_bytes) VALUES (?, ?, ?, ?, 0, 0)')
+      .run(segment.cameraId, segment.packId, segment.dimension, day);
+    return { fileId: Number(added.lastInsertRowid), rows: 0, cropBytes: 0 };
+  }
+
+  private commit(segment: IndexedSegment, parts: readonly (DayPart & DayFile)[], counters: Counters): void {
+    const { db } = this;
+    cutSpans(db, segment.cameraId, segment.packId, segment.fromMs, segment.toMs);
+    for (const part of parts) {
+      db.prepare('DELETE FROM sightings WHERE file_id = ? AND at_ms >= ? AND at_ms < ?').run(part.fileId, part.fromMs, part.toMs);
+      // Their rows stay in the file, but nothing reads them any more.
+      db.prepare('DELETE FROM chunks WHERE file_id = ? AND from_ms >= ? AND to_ms <= ?').run(part.fileId, part.fromMs, part.toMs);
+      if (part.sightings.length === 0) continue;
+      const bytes = insertSightings(db, segment, part);
+      db.prepare('INSERT INTO chunks (file_id, first_row, row_count, from_ms, to_ms) VALUES (?, ?, ?, ?, ?)').run(
+        part.fileId,
+        part.rows,
+        part.sightings.length,
+        part.sightings[0]!.atMs,
+        part.sightings.at(-1)!.atMs + 1,
+      );
+      db.prepare('UPDATE files SET vector_rows = ?, crop_bytes = ? WHERE file_id = ?').run(
+        part.rows + part.sightings.length,
+        part.cropBytes + bytes,
+        part.fileId,
+      );
+    }
+    db.prepare('INSERT INTO spans (camera_id, pack_id, from_ms, to_ms, sampling_ms) VALUES (?, ?, ?, ?, ?)').run(
+      segment.cameraId,
+      segment.packId,
+      segment.fromMs,
+      segment.toMs,
+      segment.samplingMs,
+    );
+    const count = db.prepare('INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value');
+    for (const [name, value] of Object.entries(counters)) count.run(name, value);
+  }
+
+  /** What was looked at within the range, in order. Neighbours with the same sampling are one span. */
+  coverage(cameraId: string, packId: string, fromMs: number, toMs: number): CoveredSpan[] {
+    const rows = this.db
+      .prepare(
+        'SELECT from_ms, to_ms, sampling_ms FROM spans WHERE camera_id = ? AND pack_id = ? AND from_ms < ? AND to_ms > ? ORDER BY from_ms',
+      )
+      .all(cameraId, packId, toMs, fromMs) as unknown as { from_ms: number; to_ms: number; sampling_ms: number }[];
+    const merged: { fromMs: number; toMs: number; samplingMs: number }[] = [];
+    for (const row of rows) {
+      const next = { fromMs: Math.max(row.from_ms, fromMs), toMs: Math.min(row.to_ms, toMs), samplingMs: row.sampling_ms };
+      const last = merged.at(-1);
+      if (last && last.toMs === next.fromMs && last.samplingMs === next.samplingMs) last.toMs = next.toMs;
+      else merged.push(next);
+    }
+    return merged;
+  }
+
+  /** Where the vectors of a camera in a range of time lie; ranges that touch in a file are one. May hold a few of other times. */
+  vectorRanges(cameraId: string, packId: string, fromMs: number, toMs: number): VectorRange[] {
+    const rows = this.db
+      .prepare(
+        `SELECT f.file_id, f.dimension, c.first_row, c.row_count FROM files f JOIN chunks c USING (file_id)
+         WHERE f.camera_id = ? AND f.pack_id = ? AND c.from_ms < ? AND c.to_ms > ? ORDER BY f.day, c.first_row`,
+      )
+      .all(cameraId, packId, toMs, fromMs) as unknown as { file_id: number; dimension: number; first_row: number; row_count: number }[];
+    const ranges: { fileId: number; dimension: number; firstRow: number; rows: number }[] = [];
+    for (const row of rows) {
+      const last = ranges.at(-1);
+      if (last && last.fileId === row.file_id && last.firstRow + last.rows === row.first_row) last.rows += row.row_count;
+      else ranges.push({ fileId: row.file_id, dimension: row.dimension, firstRow: row.first_row, rows: row.row_count });
+    }
+    return ranges;
+  }
+
+  /** Reads rows of vectors into `into`, which they must fill. */
+  async readVectors(range: VectorRange, into: Uint8Array): Promise<void> {
+    await readExactly(vectorPath(this.folder, range.fileId), range.firstRow * range.dimension * 4, into);
+  }
+
+  /** The sighting a row belongs to; undefined when it was replaced, or lies outside the range of time. */
+  sightingAt(fileId: number, row: number, fromMs: number, toMs: number): StoredSighting | undefined {
+    const found = this.db
+      .prepare('SELECT * FROM sightings WHERE file_id = ? AND row_number = ? AND at_ms >= ? AND at_ms < ?')
+      .get(fileId, row, fromMs, toMs) as SightingRow | undefined;
+    return found && toSighting(found);
+  }
+
+  /** The JPEG of a sighting. Throws `crop.not_found`. */
+  async readCrop(id: string): Promise<Uint8Array> {
+    const row = /^[0-9a-f]{32}$/.test(id)
+      ? (this.db.prepare('SELECT file_id, crop_offset, crop_length FROM sightings WHERE sighting_id = ?').get(Buffer.from(id, 'hex')) as
+          | { file_id: number; crop_offset: number; crop_length: number }
+          | undefined)
+      : undefined;
+    if (!row || row.crop_length === 0) throw mizarErrors.cropNotFound(id.slice(0, 64));
+    const jpeg = new Uint8Array(row.crop_length);
+    await readExactly(cropPath(this.folder, row.file_id), row.crop_offset, jpeg);
+    return jpeg;
+  }
+
+  counters(): Record<string, number> {
+    const rows = this.db.prepare('SELECT name, value FROM counters').all() as { name: string; value: number }[];
+    return Object.fromEntries(rows.map((r) => [r.name, r.value]));
+  }
+
+  /** Waits for the write under way. */
+  async close(): Promise<void> {
+    await this.writing;
+    this.db.close();
+  }
+}
+
+interface DayFile {
+  readonly fileId: number;
+  readonly rows: number;
+  readonly cropBytes: number;
+}
+
+interface DayPart {
+  readonly day: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly sightings: readonly NewSighting[];
+}
+
+interface SightingRow {
+  sighting_id: Uint8Array;
+  at_ms: number;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  frame_width: number;
+  frame_height: number;
+  quality: number;
+}
+
+function toSighting(row: SightingRow): StoredSighting {
+  return {
+    sightingId: Buffer.from(row.sighting_id).toString('hex'),
+    atMs: row.at_ms,
+    box: [row.x, row.y, row.width, row.height],
+    quality: row.quality,
+    frameWidth: row.frame_width,
+    frameHeight: row.frame_height,
+  };
+}
+
+/** A segment over midnight goes into two files. */
+function splitByDay(segment: IndexedSegment): DayPart[] {
+  const parts: DayPart[] = [];
+  for (let day = Math.floor(segment.fromMs / DAY_MS); day * DAY_MS < segment.toMs; day++) {
+    const fromMs = Math.max(segment.fromMs, day * DAY_MS);
+    const toMs = Math.min(segment.toMs, (day + 1) * DAY_MS);
+    parts.push({ day, fromMs, toMs, sightings: segment.sightings.filter((s) => s.atMs >= fromMs && s.atMs < toMs) });
+  }
+  return parts;
+}
+
+/** Returns the bytes of their crops. Two boxes of one frame that round to the same pixels are one sighting. */
+function insertSightings(db: DatabaseSync, segment: IndexedSegment, part: DayPart & DayFile): number {
+  const insert = db.prepare('INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sighting_id) DO NOTHING');
+  let offset = part.cropBytes;
+  part.sightings.forEach((s, i) => {
+    const id = sightingId(segment.cameraId, segment.packId, s.atMs, s.box);
+    insert.run(part.fileId, part.rows + i, id, s.atMs, ...s.box, segment.frameWidth, segment.frameHeight, s.quality, offset, s.crop.length);
+    offset += s.crop.length;
+  });
+  return offset - part.cropBytes;
+}
+
+async function readExactly(path: string, offset: number, into: Uint8Array): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    for (let done = 0; done < into.length; ) {
+      const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
+      if (bytesRead === 0) throw new Error(`${path} is shorter than its index says`);
+      done += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code, errcode } = error as { code?: string; errcode?: number };
+  // SQLITE_FULL is 13.
+  return code === 'ENOSPC' || code === 'EDQUOT' || errcode === 13;
+}

@@ -1,0 +1,122 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { type AgentContext, AgentError, type RunningAgent } from '@dipper/platform';
+import { agent, mizar } from '@stardipper/proto';
+import { type FfmpegTools, findFfmpeg } from './decode/ffmpeg';
+import { FaceIndex } from './index-store/face-index.store';
+import { FrameSlots } from './inference/frame-slots';
+import { InferencePool } from './inference/pool';
+import { mizarErrors } from './mizar.errors';
+import { mizarService } from './mizar.service';
+import { loadPack } from './pack/load-pack';
+import type { PackSpec } from './pack/pack';
+import { Turns } from './turns';
+
+/** What looking at footage needs: without any part of it Mizar still answers from its index. */
+export interface Eyes {
+  readonly tools: FfmpegTools;
+  readonly pool: InferencePool;
+  readonly slots: FrameSlots;
+  readonly pack: PackSpec;
+  readonly decoderThreads: number;
+}
+
+/** Where the worker's compiled script is; tests run it from source. */
+export interface MizarRuntime {
+  readonly workerFile: string;
+  readonly execArgv?: readonly string[];
+}
+
+const compiled: MizarRuntime = { workerFile: join(__dirname, 'inference', 'worker.js') };
+const MAX_WAITING_SEGMENTS = 1024;
+
+/**
+ * Opens the index and loads the pack. A missing or refused pack, or no ffmpeg, is not fatal: health says degraded
+ * and why, questions to the index are answered, and what needs eyes is refused with that code.
+ */
+export async function startMizar(context: AgentContext, runtime: MizarRuntime = compiled): Promise<RunningAgent> {
+  const { settings, log } = context;
+  const index = FaceIndex.open(join(context.dataDir, context.name));
+  if (index.lostDays > 0)
+    log.error({ days: index.lostDays }, 'files of the face index are shorter than committed; their coverage was withdrawn');
+  const threads = threadCount(settings.MIZAR_THREADS);
+  const eyes = await openEyes(settings, threads, runtime, log).catch((error: unknown) => {
+    if (!(error instanceof AgentError)) throw error;
+    log.error({ code: error.code, params: error.params, cause: String(error.cause ?? '') }, 'cannot look at footage');
+    return error;
+  });
+  // While one segment is probed or stored, another keeps the workers busy.
+  const turns = new Turns(Math.max(2, threads), MAX_WAITING_SEGMENTS);
+  let failures = 0;
+  const open = (): Eyes => {
+    if (eyes instanceof AgentError) throw eyes.code.startsWith('pack.') ? mizarErrors.packMissing(eyes.code) : eyes;
+    return eyes;
+  };
+  const service = mizarService({
+    index,
+    eyes: open,
+    turn: (signal, work) => turns.run(signal, work),
+    failed: (error) => {
+      failures++;
+      const { code, params, cause } = error as AgentError;
+      log.warn({ code, params, cause: String(cause ?? '') }, 'segment not indexed');
+    },
+  });
+  return {
+    services: [[mizar.MizarServiceService, service as unknown as RunningAgent['services'][number][1]]],
+    stats: () => ({
+      segments_indexed_total: 0,
+      keyframes_decoded_total: 0,
+      sightings_total: 0,
+      decode_ms_total: 0,
+      detect_ms_total: 0,
+      embed_ms_total: 0,
+      ...index.counters(),
+      segments_failed: failures,
+      segments_active: turns.active,
+      inference_threads: eyes instanceof AgentError ? 0 : eyes.pool.threads,
+      inference_queued: eyes instanceof AgentError ? 0 : eyes.pool.queued,
+      worker_crashes: eyes instanceof AgentError ? 0 : eyes.pool.workerCrashes,
+    }),
+    health: () => healthOf(eyes, index),
+    stop: async () => {
+      if (!(eyes instanceof AgentError)) await eyes.pool.close();
+      await index.close();
+    },
+  };
+}
+
+function healthOf(eyes: Eyes | AgentError, index: FaceIndex): { state: agent.HealthState; code: string; detail: string } {
+  if (eyes instanceof AgentError)
+    return { state: agent.HealthState.HEALTH_STATE_DEGRADED, code: eyes.code, detail: JSON.stringify(eyes.params) };
+  if (eyes.pool.threads === 0) return { state: agent.HealthState.HEALTH_STATE_FAILED, code: 'inference.failed', detail: '' };
+  if (index.lostDays > 0)
+    return { state: agent.HealthState.HEALTH_STATE_DEGRADED, code: 'index.days_lost', detail: String(index.lostDays) };
+  return { state: agent.HealthState.HEALTH_STATE_OK, code: '', detail: '' };
+}
+
+async function openEyes(
+  settings: AgentContext['settings'],
+  threads: number,
+  runtime: MizarRuntime,
+  log: AgentContext['log'],
+): Promise<Eyes> {
+  const folder = settings.MIZAR_PACK;
+  if (!folder) throw mizarErrors.packMissing('pack.not_configured');
+  const tools = await findFfmpeg(settings.FFMPEG_PATH, settings.FFPROBE_PATH);
+  const pack = await loadPack(folder);
+  const pool = await InferencePool.open({
+    pack,
+    threads,
+    ...runtime,
+    onCrash: (error) => log.error({ err: error }, 'inference worker died'),
+  });
+  log.info({ pack: pack.spec.id, threads, ffmpeg: tools.version }, 'looking');
+  // Two frames a worker: one under work, one waiting; and two being filled.
+  return { tools, pool, pack: pack.spec, slots: new FrameSlots(threads * 2 + 2), decoderThreads: threads };
+}
+
+function threadCount(setting: string | undefined): number {
+  const asked = Number(setting);
+  return Number.isInteger(asked) && asked >= 1 && asked <= 256 ? asked : availableParallelism();
+}
