@@ -51,6 +51,7 @@ export class ReportSender {
       }
     } finally {
       flight.flush();
+      this.buryRefused(flight);
       if (session.closed.aborted || flight.wasRefused()) this.learnFrom(flight);
     }
   }
@@ -64,9 +65,10 @@ export class ReportSender {
       const suspect = report.deliveries > 0;
       if (suspect && flight.sending.size > 0) break;
       if (report.deliveries >= deliveriesBeforeProbe) {
-        await this.setAsideWhenStarIsWell(report, session);
-        flight.cursor = report.seq;
-        return true;
+        // That may also have been Star failing on everything. When it takes a harmless message now and the
+        // connection ends on the report all the same, it is the report.
+        await session.publishReport('spoolProbe', this.options.clock.now(), String(report.deliveries));
+        flight.lastChance = report;
       }
       flight.send(report, session);
       started = true;
@@ -76,15 +78,6 @@ export class ReportSender {
       }
     }
     return started;
-  }
-
-  /**
-   * Several connections ended on this report. That may also be Star failing on everything, so a harmless message
-   * is sent first: when Star takes that, it is the report, and it is set aside so that the others go on.
-   */
-  private async setAsideWhenStarIsWell(report: SpooledReport, session: StarSession): Promise<void> {
-    await session.publishReport('spoolProbe', this.options.clock.now(), String(report.deliveries));
-    this.bury(report, 'connection_lost_repeatedly');
   }
 
   private buryRefused(flight: Flight): void {
@@ -99,10 +92,11 @@ export class ReportSender {
   /** One alone is to blame; of several nobody knows which, so the next session sends them one by one. */
   private learnFrom(flight: Flight): void {
     const [first] = flight.sending;
-    if (first !== undefined && flight.sending.size === 1) {
-      this.options.store.blame(first);
-      this.careful = Math.max(this.careful, 1);
-    } else if (first !== undefined) this.careful = flight.sending.size;
+    if (first === undefined) return;
+    this.careful = Math.max(this.careful, flight.sending.size);
+    if (flight.sending.size > 1) return;
+    if (flight.lastChance?.seq === first) this.bury(flight.lastChance, 'connection_lost_repeatedly');
+    else this.options.store.blame(first);
   }
 }
 
@@ -111,6 +105,8 @@ class Flight {
   readonly sending = new Set<number>();
   cursor = 0;
   failure: unknown;
+  /** Sent although many connections ended on it; set aside when this one does, too. */
+  lastChance: SpooledReport | undefined;
   private acknowledged: number[] = [];
   private refused: [SpooledReport, number][] = [];
   private firstAckAt = 0;
