@@ -1,5 +1,6 @@
 /** The HTTP side that Star's services share: Nest on Fastify. */
 export * from './auth.guard';
+export * from './bus-server';
 export * from './health.controller';
 export * from './http-app';
 export * from './json-body';
