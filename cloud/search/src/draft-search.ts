@@ -1,0 +1,99 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Caller } from '@star/platform';
+import type { CreateSearch, devices, Search, Span } from '@stardipper/proto';
+import { estimateSearch } from './estimate-search';
+import { who } from './people';
+import { peopleForPack } from './person.store';
+import type { SearchDeps } from './ports';
+import { searchError } from './search.errors';
+import { readSearch } from './search.read';
+import { findByIdempotencyKey, findSearch, insertDraft, type SearchRow } from './search.store';
+
+/** Clocks of operators run ahead a little; footage from the future does not exist. */
+const clockSlackMs = 60_000;
+
+/**
+ * Checks the question, asks the boxes for an estimate, stores a draft. The same `idempotencyKey` with the same body
+ * answers the same draft; with another body it throws `search.idempotency_key_reused`.
+ */
+export const draftSearch =
+  (deps: SearchDeps) =>
+  async (caller: Caller, input: CreateSearch, idempotencyKey?: string): Promise<Search> => {
+    const { tenantId } = caller;
+    const key = idempotencyKey === undefined ? null : checkedKey(idempotencyKey);
+    const requestSha256 = createHash('sha256').update(JSON.stringify(input)).digest('hex');
+    if (key !== null) {
+      const earlier = await deps.database.tenant(tenantId, (tx) => findByIdempotencyKey(tx, key));
+      if (earlier) return sameDraft(deps, tenantId, earlier, requestSha256);
+    }
+    const range = checkedRange(deps, input);
+    const personIds = [...new Set(input.personIds)];
+    const cameraIds = [...new Set(input.cameraIds)];
+    const pack = await deps.embedder.pack();
+    await deps.database.tenant(tenantId, async (tx) =>
+      requirePeople(await peopleForPack(tx, personIds, pack.packId), personIds, pack.packId),
+    );
+    const cameras = await requireCameras(deps, tenantId, cameraIds);
+    const estimate = await estimateSearch(deps)(tenantId, cameras, range, pack.packId);
+    const draft = {
+      id: randomUUID(),
+      name: input.name,
+      purpose: input.purpose,
+      personIds,
+      cameraIds,
+      fromMs: range.from,
+      toMs: range.to,
+      threshold: input.threshold ?? pack.defaultThreshold,
+      priority: input.priority,
+      packId: pack.packId,
+      estimate,
+      createdBy: caller.userId,
+      idempotencyKey: key,
+      requestSha256,
+    };
+    const row = await deps.database.tenant(tenantId, async (tx) => {
+      if (!(await insertDraft(tx, tenantId, draft))) return findByIdempotencyKey(tx, key as string);
+      await deps.audit(tx, { ...who(caller), action: 'search.drafted', subject: draft.id });
+      return findSearch(tx, draft.id);
+    });
+    // The other request's draft can be deleted between the two statements; then this one may be tried again.
+    if (!row) throw searchError('search.not_found', { searchId: draft.id });
+    return sameDraft(deps, tenantId, row, requestSha256);
+  };
+
+async function sameDraft(deps: SearchDeps, tenantId: string, row: SearchRow, requestSha256: string): Promise<Search> {
+  if (row.request_sha256 !== requestSha256) throw searchError('search.idempotency_key_reused', { searchId: row.id });
+  return readSearch(deps)(tenantId, row.id);
+}
+
+function checkedKey(key: string): string {
+  if (!/^[\x21-\x7e]{1,200}$/.test(key)) throw searchError('search.idempotency_key_invalid', { maxLength: 200 });
+  return key;
+}
+
+function checkedRange(deps: SearchDeps, input: { from: string; to: string }): Span {
+  const from = Date.parse(input.from);
+  const to = Date.parse(input.to);
+  const { maxRangeMs } = deps.settings;
+  if (from >= to) throw searchError('search.range_reversed', { from: input.from, to: input.to });
+  if (to > deps.now().getTime() + clockSlackMs) throw searchError('search.range_in_future', { to: input.to });
+  if (to - from > maxRangeMs) throw searchError('search.range_too_long', { maxSeconds: maxRangeMs / 1_000 });
+  if (from < 0) throw searchError('search.range_too_old', { from: input.from });
+  return { from, to };
+}
+
+/** Unknown and foreign are the same answer: another tenant's person does not exist. */
+export function requirePeople(found: readonly { id: string; embeddings: number }[], personIds: readonly string[], packId: string): void {
+  const embeddings = new Map(found.map((person) => [person.id, person.embeddings]));
+  const unknown = personIds.filter((id) => !embeddings.has(id));
+  if (unknown.length > 0) throw searchError('search.person_unknown', { personIds: unknown });
+  const without = personIds.filter((id) => embeddings.get(id) === 0);
+  if (without.length > 0) throw searchError('search.person_without_photo', { personIds: without, packId });
+}
+
+export async function requireCameras(deps: SearchDeps, tenantId: string, cameraIds: readonly string[]): Promise<devices.CameraRef[]> {
+  const known = new Map((await deps.edges.listCameras(tenantId, cameraIds)).map((camera) => [camera.cameraId, camera]));
+  const unknown = cameraIds.filter((id) => !known.has(id));
+  if (unknown.length > 0) throw searchError('search.camera_unknown', { cameraIds: unknown.slice(0, 100) });
+  return cameraIds.map((id) => known.get(id) as devices.CameraRef);
+}

@@ -1,0 +1,135 @@
+import type { Tx } from '@star/platform';
+
+export interface PersonRow {
+  readonly id: string;
+  readonly name: string;
+  readonly note: string;
+  readonly created_at: Date;
+}
+
+export interface PhotoRow {
+  readonly id: string;
+  readonly person_id: string;
+  readonly object_key: string;
+  readonly sha256: string;
+  readonly width: number;
+  readonly height: number;
+  readonly face_px: number;
+  readonly quality: number;
+  readonly created_at: Date;
+}
+
+/** Photos without their embeddings: those leave the table only for a query document. */
+const photoColumns = 'id, person_id, object_key, sha256, width, height, face_px, quality, created_at';
+
+export const insertPerson = async (tx: Tx, tenantId: string, person: { id: string; name: string; note: string }): Promise<PersonRow> =>
+  (
+    await tx.query<PersonRow>(
+      'INSERT INTO search.people (tenant_id, id, name, note) VALUES ($1, $2, $3, $4) RETURNING id, name, note, created_at',
+      [tenantId, person.id, person.name, person.note],
+    )
+  )[0] as PersonRow;
+
+export const updatePerson = async (tx: Tx, id: string, change: { name?: string; note?: string }): Promise<PersonRow | undefined> =>
+  (
+    await tx.query<PersonRow>(
+      'UPDATE search.people SET name = coalesce($2, name), note = coalesce($3, note) WHERE id = $1 RETURNING id, name, note, created_at',
+      [id, change.name ?? null, change.note ?? null],
+    )
+  )[0];
+
+/** With `forUpdate` nobody adds a photo or deletes the person until the transaction ends. */
+export const findPerson = async (tx: Tx, id: string, forUpdate = false): Promise<PersonRow | undefined> =>
+  (
+    await tx.query<PersonRow>(`SELECT id, name, note, created_at FROM search.people WHERE id = $1 ${forUpdate ? 'FOR UPDATE' : ''}`, [id])
+  )[0];
+
+/** Newest first, from after `before` (created_at, id). */
+export const listPeople = (tx: Tx, before: readonly [string, string] | undefined, limit: number): Promise<PersonRow[]> =>
+  tx.query<PersonRow>(
+    `SELECT id, name, note, created_at FROM search.people
+     WHERE $1::timestamptz IS NULL OR (date_trunc('milliseconds', created_at), id) < ($1, $2::uuid)
+     ORDER BY date_trunc('milliseconds', created_at) DESC, id DESC LIMIT $3`,
+    [before?.[0] ?? null, before?.[1] ?? null, limit],
+  );
+
+export const deletePersonRow = (tx: Tx, id: string): Promise<number> => tx.execute('DELETE FROM search.people WHERE id = $1', [id]);
+
+export const photosOf = (tx: Tx, personIds: readonly string[]): Promise<PhotoRow[]> =>
+  tx.query<PhotoRow>(`SELECT ${photoColumns} FROM search.photos WHERE person_id = ANY($1) ORDER BY created_at, id`, [personIds]);
+
+export interface NewPhoto {
+  readonly id: string;
+  readonly personId: string;
+  readonly objectKey: string;
+  readonly sha256: string;
+  readonly width: number;
+  readonly height: number;
+  readonly facePx: number;
+  readonly quality: number;
+  readonly packId: string;
+  readonly embedding: Buffer;
+}
+
+export const insertPhoto = async (tx: Tx, tenantId: string, photo: NewPhoto): Promise<PhotoRow> =>
+  (
+    await tx.query<PhotoRow>(
+      `INSERT INTO search.photos (tenant_id, id, person_id, object_key, sha256, width, height, face_px, quality, pack_id, embedding)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING ${photoColumns}`,
+      [
+        tenantId,
+        photo.id,
+        photo.personId,
+        photo.objectKey,
+        photo.sha256,
+        photo.width,
+        photo.height,
+        photo.facePx,
+        photo.quality,
+        photo.packId,
+        photo.embedding,
+      ],
+    )
+  )[0] as PhotoRow;
+
+export const deletePhotoRow = async (tx: Tx, personId: string, photoId: string): Promise<string | undefined> =>
+  (
+    await tx.query<{ object_key: string }>('DELETE FROM search.photos WHERE id = $1 AND person_id = $2 RETURNING object_key', [
+      photoId,
+      personId,
+    ])
+  )[0]?.object_key;
+
+/** Which of these people exist, and how many embeddings of the pack each has. */
+export const peopleForPack = (tx: Tx, personIds: readonly string[], packId: string): Promise<{ id: string; embeddings: number }[]> =>
+  tx.query(
+    `SELECT p.id, count(f.id) AS embeddings FROM search.people p LEFT JOIN search.photos f ON f.person_id = p.id AND f.pack_id = $2
+     WHERE p.id = ANY($1) GROUP BY p.id`,
+    [personIds, packId],
+  );
+
+/** In a stable order: the query document of a search must hash the same when it is built again. */
+export const embeddingsOf = (tx: Tx, personIds: readonly string[], packId: string): Promise<{ person_id: string; embedding: Buffer }[]> =>
+  tx.query('SELECT person_id, embedding FROM search.photos WHERE person_id = ANY($1) AND pack_id = $2 ORDER BY person_id, created_at, id', [
+    personIds,
+    packId,
+  ]);
+
+export const isSearchedFor = async (tx: Tx, personId: string): Promise<boolean> =>
+  (await tx.query("SELECT 1 FROM search.searches WHERE state = 'running' AND person_ids @> ARRAY[$1::uuid] LIMIT 1", [personId])).length >
+  0;
+
+/** To be deleted from storage `afterS` seconds from now, unless pardoned before. */
+export const doomObjects = (tx: Tx, tenantId: string, keys: readonly string[], afterS = 0): Promise<number> =>
+  tx.execute(
+    `INSERT INTO search.doomed_objects (tenant_id, object_key, doomed_at)
+     SELECT $1, unnest($2::text[]), now() + make_interval(secs => $3) ON CONFLICT DO NOTHING`,
+    [tenantId, keys, afterS],
+  );
+
+export const listDoomedObjects = (tx: Tx, limit: number): Promise<{ tenant_id: string; object_key: string }[]> =>
+  tx.query('SELECT tenant_id, object_key FROM search.doomed_objects WHERE doomed_at <= now() ORDER BY doomed_at LIMIT $1', [limit]);
+
+/** Answers how many: 0 when somebody else was faster. */
+export const forgetDoomedObject = (tx: Tx, key: string): Promise<number> =>
+  tx.execute('DELETE FROM search.doomed_objects WHERE object_key = $1', [key]);

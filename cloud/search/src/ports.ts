@@ -1,0 +1,100 @@
+import type { Analytics, Database, FirstTime, Objects, Tx, WriteEvent } from '@star/platform';
+import type { devices } from '@stardipper/proto';
+
+/** What search needs to know of devices (star.v1.DevicesService): in process, or over gRPC. */
+export interface EdgeDirectory {
+  /** Cameras of the tenant; unknown and foreign ids are left out. */
+  listCameras(tenantId: string, cameraIds: readonly string[]): Promise<devices.CameraRef[]>;
+  /** A two-way RPC to a box that is online now; rejects when it is not or does not answer within `timeoutMs`. Answers the reply as JSON text. */
+  askEdge(tenantId: string, edgeId: string, method: string, paramsJson: string, timeoutMs: number): Promise<string>;
+}
+
+export interface Pack {
+  readonly packId: string;
+  /** Cosine similarity from which the pack calls two faces the same person. */
+  readonly defaultThreshold: number;
+}
+
+export interface EmbeddedFace {
+  readonly packId: string;
+  /** Little-endian float32, L2-normalised. */
+  readonly embedding: Buffer;
+  /** 0 to 1. */
+  readonly quality: number;
+  /** The shorter side of the face, pixels. */
+  readonly facePx: number;
+}
+
+/**
+ * The same model that runs on the boxes. Rejects with `photo.no_face`, `photo.several_faces`, `photo.face_too_small`,
+ * `photo.undecodable`, or `embedder.unavailable` (retry).
+ */
+export interface FaceEmbedder {
+  pack(): Promise<Pack>;
+  embedPhoto(image: Buffer): Promise<EmbeddedFace>;
+}
+
+export interface AuditEntry {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly username: string;
+  /** Dotted verb, such as `search.started`. */
+  readonly action: string;
+  /** Id of the thing looked at or changed. */
+  readonly subject: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** Writes one line of the audit log in the caller's transaction: what is not recorded has not happened. */
+export type Audit = (tx: Tx, entry: AuditEntry) => Promise<void>;
+
+export interface SearchSettings {
+  /** Longest range of one search, ms. */
+  readonly maxRangeMs: number;
+  /** How long boxes may work on a task, ms. S3 signs no address for longer than seven days. */
+  readonly taskLifetimeMs: number;
+  /** How long after expiry Star waits for a box's last reports, ms. */
+  readonly expiryGraceMs: number;
+  /** How long an estimate waits for a box, ms. */
+  readonly estimateTimeoutMs: number;
+  /** Decimal text. */
+  readonly pricePerCameraHour: string;
+  readonly currency: string;
+  /** Life of the addresses of photos and crops, seconds. */
+  readonly imageUrlSeconds: number;
+  /** Between two looks for expired tasks and objects to delete, ms. */
+  readonly sweepEveryMs: number;
+  /** Followers of server-sent events on this replica. */
+  readonly maxFollowers: number;
+  /** A silent stream says it is alive this often, ms: proxies cut at 30 to 60 s. */
+  readonly heartbeatMs: number;
+  /** A stream ends after this, ms; the browser comes back with a fresh token and goes on where it was. */
+  readonly maxStreamMs: number;
+}
+
+export const defaultSearchSettings: SearchSettings = {
+  maxRangeMs: 31 * 86_400_000,
+  taskLifetimeMs: 72 * 3_600_000,
+  expiryGraceMs: 3_600_000,
+  estimateTimeoutMs: 5_000,
+  pricePerCameraHour: '0.10',
+  currency: 'CNY',
+  imageUrlSeconds: 300,
+  sweepEveryMs: 60_000,
+  maxFollowers: 1_000,
+  heartbeatMs: 15_000,
+  maxStreamMs: 1_800_000,
+};
+
+export interface SearchDeps {
+  readonly database: Database;
+  readonly analytics: Analytics;
+  readonly objects: Objects;
+  readonly writeEvent: WriteEvent;
+  readonly firstTime: FirstTime;
+  readonly edges: EdgeDirectory;
+  readonly embedder: FaceEmbedder;
+  readonly audit: Audit;
+  readonly now: () => Date;
+  readonly settings: SearchSettings;
+}

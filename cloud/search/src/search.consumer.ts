@@ -1,0 +1,23 @@
+import { Controller, Inject } from '@nestjs/common';
+import type { BusRecord } from '@star/platform';
+import { OnEvent } from '@star/platform/nest';
+import type { SearchService } from './create-search';
+import { SEARCH } from './search.token';
+
+/** The consumer group of search, also where it shares a process with other services. */
+export const searchGroup = 'search';
+
+@Controller()
+export class SearchConsumer {
+  constructor(@Inject(SEARCH) private readonly search: SearchService) {}
+
+  @OnEvent('search.progressed.v1', searchGroup)
+  report(record: BusRecord<'search.progressed.v1'>) {
+    return this.search.takeReport(record);
+  }
+
+  @OnEvent('device.rpc.finished.v1', searchGroup)
+  rpcResult(record: BusRecord<'device.rpc.finished.v1'>) {
+    return this.search.takeRpcResult(record);
+  }
+}

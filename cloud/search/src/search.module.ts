@@ -1,0 +1,48 @@
+import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { SearchService } from './create-search';
+import { PeopleController } from './people.controller';
+import { photoTypes } from './photo-check';
+import { SearchConsumer } from './search.consumer';
+import { SEARCH } from './search.token';
+import { SearchesController } from './searches.controller';
+
+/** The part of Fastify that lets a body through unread. */
+interface BodyParsers {
+  hasContentTypeParser(type: string): boolean;
+  addContentTypeParser(
+    type: string,
+    parse: (request: unknown, payload: unknown, done: (error: Error | null, body?: unknown) => void) => void,
+  ): void;
+}
+
+@Module({})
+export class SearchModule implements OnModuleInit, OnModuleDestroy {
+  readonly #stopping = new AbortController();
+
+  constructor(
+    @Inject(SEARCH) private readonly search: SearchService,
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+  ) {}
+
+  /** `consume: false` for a replica that only answers HTTP. */
+  static forRoot(search: SearchService, options: { consume?: boolean } = {}): DynamicModule {
+    return {
+      module: SearchModule,
+      controllers: [PeopleController, SearchesController, ...(options.consume === false ? [] : [SearchConsumer])],
+      providers: [{ provide: SEARCH, useValue: search }],
+    };
+  }
+
+  async onModuleInit(): Promise<void> {
+    const fastify = this.host.httpAdapter?.getInstance<BodyParsers>();
+    for (const type of photoTypes) {
+      if (fastify && !fastify.hasContentTypeParser(type)) fastify.addContentTypeParser(type, (_request, _payload, done) => done(null));
+    }
+    await this.search.run(this.#stopping.signal);
+  }
+
+  onModuleDestroy(): void {
+    this.#stopping.abort();
+  }
+}

@@ -1,0 +1,144 @@
+import type { Caller, Tx } from '@star/platform';
+import type { CoverageRow, CoverageTotals, Page, Search, SearchTask } from '@stardipper/proto';
+import { z } from 'zod';
+import { type KindTotals, noTotals, sumOf } from './coverage';
+import { readCoverage } from './coverage.store';
+import { byAge, decodeCursor, encodeCursor } from './cursor';
+import type { SearchDeps } from './ports';
+import { searchError } from './search.errors';
+import { coverageOf, factsOf, findSearch, listSearches, rangeMsOf, type SearchRow, type TaskRow, tasksOf } from './search.store';
+import { errorOfTask } from './task-state';
+
+const listName = 'searches';
+
+/** Throws `search.not_found`, also for another tenant's. */
+export const readSearch =
+  (deps: SearchDeps) =>
+  (tenantId: string, searchId: string): Promise<Search> =>
+    deps.database.tenant(tenantId, async (tx) => {
+      const row = await requireSearch(tx, searchId);
+      return shownSearch(row, await tasksOf(tx, [searchId]));
+    });
+
+/** Newest first. */
+export const readSearches =
+  (deps: SearchDeps) =>
+  async (caller: Caller, query: { cursor?: string; limit: number }): Promise<Page<Search>> => {
+    const before = decodeCursor(listName, query.cursor, byAge);
+    return deps.database.tenant(caller.tenantId, async (tx) => {
+      const rows = await listSearches(tx, before, query.limit + 1);
+      const page = rows.slice(0, query.limit);
+      const tasks = await tasksOf(
+        tx,
+        page.map((row) => row.id),
+      );
+      const last = page.at(-1);
+      return {
+        items: page.map((row) =>
+          shownSearch(
+            row,
+            tasks.filter((task) => task.search_id === row.id),
+          ),
+        ),
+        nextCursor: rows.length > page.length && last ? encodeCursor(listName, [last.created_at.toISOString(), last.id]) : null,
+      };
+    });
+  };
+
+const afterSpan = z.tuple([z.uuid(), z.int()]);
+
+/** The ledger by camera and time, a page at a time, with the totals of the whole search. */
+export const readCoveragePage =
+  (deps: SearchDeps) =>
+  async (
+    caller: Caller,
+    searchId: string,
+    query: { cameraId?: string; cursor?: string; limit: number },
+  ): Promise<Page<CoverageRow> & { totals: CoverageTotals }> => {
+    const list = `coverage:${searchId}`;
+    const after = decodeCursor(list, query.cursor, afterSpan);
+    return deps.database.tenant(caller.tenantId, async (tx) => {
+      const search = await requireSearch(tx, searchId);
+      const tasks = await tasksOf(tx, [searchId]);
+      const page = await readCoverage(tx, searchId, query.cameraId, after, query.limit);
+      return {
+        items: page.rows.map((row) => ({
+          cameraId: row.cameraId,
+          from: new Date(row.from).toISOString(),
+          to: new Date(row.to).toISOString(),
+          kind: row.kind,
+          reason: row.reason,
+          samplingMs: row.samplingMs,
+        })),
+        nextCursor: page.next ? encodeCursor(list, page.next) : null,
+        totals: shownTotals(search, tasks),
+      };
+    });
+  };
+
+export async function requireSearch(tx: Tx, searchId: string): Promise<SearchRow> {
+  const row = await findSearch(tx, searchId);
+  if (!row) throw searchError('search.not_found', { searchId });
+  return row;
+}
+
+function shownTotals(search: SearchRow, tasks: readonly TaskRow[]): CoverageTotals {
+  const totals = tasks.map(coverageOf).reduce<KindTotals>(
+    (sum, each) => ({
+      searched: sum.searched + each.searched,
+      indexed: sum.indexed + each.indexed,
+      no_footage: sum.no_footage + each.no_footage,
+      failed: sum.failed + each.failed,
+    }),
+    noTotals(),
+  );
+  const rangeMs = search.camera_ids.length * (search.to_ms - search.from_ms);
+  return {
+    searchedSeconds: totals.searched / 1_000,
+    indexedSeconds: totals.indexed / 1_000,
+    noFootageSeconds: totals.no_footage / 1_000,
+    failedSeconds: totals.failed / 1_000,
+    pendingSeconds: (rangeMs - sumOf(totals)) / 1_000,
+  };
+}
+
+function shownTask(row: TaskRow): SearchTask {
+  const error = errorOfTask(factsOf(row));
+  return {
+    id: row.id,
+    edgeId: row.edge_id,
+    edgeName: row.edge_name,
+    state: row.state,
+    rangeSeconds: rangeMsOf(row) / 1_000,
+    doneSeconds: sumOf(coverageOf(row)) / 1_000,
+    matches: row.matches,
+    keyframesDecoded: row.keyframes_decoded,
+    downloadedBytes: row.downloaded_bytes,
+    segmentsFailed: row.segments_failed,
+    acceptMs: row.accept_ms,
+    error: error ? { code: error.code, params: error.params ?? {} } : null,
+  };
+}
+
+export function shownSearch(row: SearchRow, tasks: readonly TaskRow[]): Search {
+  return {
+    id: row.id,
+    name: row.name,
+    purpose: row.purpose,
+    state: row.state,
+    personIds: row.person_ids,
+    cameraIds: row.camera_ids,
+    from: new Date(row.from_ms).toISOString(),
+    to: new Date(row.to_ms).toISOString(),
+    threshold: row.threshold,
+    priority: row.priority,
+    packId: row.pack_id,
+    estimate: row.estimate,
+    tasks: tasks.map(shownTask),
+    coverage: shownTotals(row, tasks),
+    matches: tasks.reduce((sum, task) => sum + task.matches, 0),
+    createdAt: row.created_at.toISOString(),
+    startedAt: row.started_at?.toISOString() ?? null,
+    finishedAt: row.finished_at?.toISOString() ?? null,
+  };
+}

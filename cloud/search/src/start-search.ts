@@ -1,0 +1,126 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Caller, Tx } from '@star/platform';
+import { createTaskParams, type devices, maxPayloadBytes, objectKeys, queryDocument, type Search } from '@stardipper/proto';
+import { requireCameras, requirePeople } from './draft-search';
+import { byEdge, chunks, maxCamerasOfTask, taskCameras } from './estimate-search';
+import { who } from './people';
+import { embeddingsOf, peopleForPack } from './person.store';
+import type { SearchDeps } from './ports';
+import { searchError } from './search.errors';
+import { readSearch } from './search.read';
+import { announceChange, findSearch, insertTask, lockSearch, type SearchRow, writeSearchState } from './search.store';
+
+/** Room for what the RPC puts around the parameters: method and id. */
+const envelopeBytes = 1_024;
+
+/**
+ * One task per box, more where a box has over 256 of the cameras. Tasks, state and outgoing commands are one
+ * transaction; starting again what was started answers the search as it is. Throws `search.already_final` for a
+ * cancelled draft, and `search.person_unknown` and the like when the question no longer holds.
+ */
+export const startSearch =
+  (deps: SearchDeps) =>
+  async (caller: Caller, searchId: string): Promise<Search> => {
+    const { tenantId } = caller;
+    const draft = await deps.database.tenant(tenantId, (tx) => findSearch(tx, searchId));
+    if (!draft) throw searchError('search.not_found', { searchId });
+    if (draft.state === 'draft') {
+      // Asked before the transaction: a slow neighbour must not hold the row.
+      const cameras = await requireCameras(deps, tenantId, draft.camera_ids);
+      await deps.database.tenant(tenantId, (tx) => start(deps, tx, caller, searchId, cameras));
+    } else if (draft.state === 'cancelled' && draft.started_at === null) throw searchError('search.already_final', { state: draft.state });
+    return readSearch(deps)(tenantId, searchId);
+  };
+
+async function start(deps: SearchDeps, tx: Tx, caller: Caller, searchId: string, cameras: readonly devices.CameraRef[]): Promise<void> {
+  const search = await lockSearch(tx, searchId);
+  if (search?.state !== 'draft') return;
+  const { tenantId } = caller;
+  const now = deps.now();
+  const expiresAt = new Date(now.getTime() + deps.settings.taskLifetimeMs);
+  // Under the lock, so that two starts cannot leave a document that fits neither's hash.
+  const query = await writeQuery(deps, tx, tenantId, search);
+  const tasks = byEdge(cameras).flatMap((own) => splitTasks(search, own, query, expiresAt));
+  for (const [ordinal, task] of tasks.entries()) {
+    await insertTask(tx, tenantId, search, ordinal, task, expiresAt);
+    await deps.writeEvent(tx, {
+      topic: 'search.task.requested.v1',
+      key: commandKey(tenantId, task.edgeId),
+      tenantId,
+      message: {
+        searchId,
+        taskId: task.id,
+        edgeId: task.edgeId,
+        method: 'createTask',
+        paramsJson: task.paramsJson,
+        expiresAtMs: expiresAt.getTime(),
+      },
+    });
+  }
+  await writeSearchState(tx, searchId, { state: 'running', startedAt: now, finishedAt: null });
+  await announceChange(tx, searchId);
+  await deps.audit(tx, {
+    ...who(caller),
+    action: 'search.started',
+    subject: searchId,
+    details: { purpose: search.purpose, personIds: search.person_ids },
+  });
+}
+
+/** By box, so that a cancelTask never overtakes its createTask. */
+export const commandKey = (tenantId: string, edgeId: string): string => `${tenantId}:${edgeId}`;
+
+interface QueryRef {
+  readonly url: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+async function writeQuery(deps: SearchDeps, tx: Tx, tenantId: string, search: SearchRow): Promise<QueryRef> {
+  requirePeople(await peopleForPack(tx, search.person_ids, search.pack_id), search.person_ids, search.pack_id);
+  const rows = await embeddingsOf(tx, search.person_ids, search.pack_id);
+  const persons = search.person_ids.map((id) => ({
+    id,
+    embeddings: rows.filter((row) => row.person_id === id).map((row) => row.embedding.toString('base64')),
+  }));
+  const body = Buffer.from(JSON.stringify(queryDocument.parse({ packId: search.pack_id, threshold: search.threshold, persons })));
+  const key = objectKeys.query(tenantId, search.id);
+  await deps.objects.put(tenantId, key, body, 'application/json');
+  const url = await deps.objects.signedUrl(tenantId, key, 'GET', { expiresInS: Math.ceil(deps.settings.taskLifetimeMs / 1_000) });
+  return { url, sha256: createHash('sha256').update(body).digest('hex'), bytes: body.length };
+}
+
+interface PlannedTask {
+  readonly id: string;
+  readonly edgeId: string;
+  readonly edgeName: string;
+  readonly cameraIds: readonly string[];
+  readonly paramsJson: string;
+}
+
+function splitTasks(search: SearchRow, cameras: readonly devices.CameraRef[], query: QueryRef, expiresAt: Date): PlannedTask[] {
+  return chunks(cameras, maxCamerasOfTask).flatMap((some) => planTask(search, some, query, expiresAt));
+}
+
+/** Halved until the command fits one MQTT payload. */
+function planTask(search: SearchRow, cameras: readonly devices.CameraRef[], query: QueryRef, expiresAt: Date): PlannedTask[] {
+  const first = cameras[0] as devices.CameraRef;
+  const id = randomUUID();
+  const params = createTaskParams.parse({
+    taskId: id,
+    searchId: search.id,
+    priority: search.priority,
+    expiresAt: expiresAt.getTime(),
+    range: { from: search.from_ms, to: search.to_ms },
+    cameras: taskCameras(cameras),
+    packId: search.pack_id,
+    query,
+  });
+  const paramsJson = JSON.stringify(params);
+  if (Buffer.byteLength(paramsJson) <= maxPayloadBytes - envelopeBytes) {
+    return [{ id, edgeId: first.edgeId, edgeName: first.edgeName, cameraIds: cameras.map((camera) => camera.cameraId), paramsJson }];
+  }
+  if (cameras.length === 1) throw searchError('search.too_large', { maxBytes: maxPayloadBytes });
+  const half = Math.ceil(cameras.length / 2);
+  return [...planTask(search, cameras.slice(0, half), query, expiresAt), ...planTask(search, cameras.slice(half), query, expiresAt)];
+}
