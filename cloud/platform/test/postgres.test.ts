@@ -1,35 +1,353 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { createLeases, type Database, isUniqueViolation, migrate, openDatabase, requireFence } from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
+import { Client } from 'pg';
 
 const tenantA = '11111111-1111-4111-8111-111111111111';
 const tenantB = '22222222-2222-4222-8222-222222222222';
 
-describe('row-level security', () => {
-  let folder: string;
-  let database: TestDatabase;
+let folder: string;
+let database: TestDatabase;
+let db: Database;
 
+const createNotes = `CREATE TABLE demo.notes (
+  id serial PRIMARY KEY, tenant_id uuid NOT NULL DEFAULT platform.current_tenant(), text text NOT NULL, at_ms bigint NOT NULL DEFAULT 1700000000000,
+  CONSTRAINT notes_text_unique UNIQUE (tenant_id, text));
+SELECT platform.protect('demo.notes');
+CREATE TABLE demo.audit (id serial PRIMARY KEY, tenant_id uuid NOT NULL DEFAULT platform.current_tenant(), what text NOT NULL);
+SELECT platform.protect('demo.audit'), platform.append_only('demo.audit');
+CREATE TABLE demo.tenants (id uuid PRIMARY KEY, name text NOT NULL);
+SELECT platform.protect('demo.tenants', 'id');
+CREATE TABLE demo.counters (id int PRIMARY KEY, value int NOT NULL);
+INSERT INTO demo.counters VALUES (1, 0), (2, 0);`;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'star-migrations-'));
+  await writeFile(join(folder, '0001_create_notes.sql'), createNotes);
+  database = await testDatabase([{ service: 'demo', folder }]);
+  db = database.db;
+});
+afterAll(async () => {
+  await database?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const asOwner = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
+  const client = new Client({ connectionString: database.ownerUrl });
+  await client.connect();
+  return work(client).finally(() => client.end());
+};
+
+describe('tenants in the database', () => {
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'star-migrations-'));
-    await writeFile(
-      join(folder, '0001_create_notes.sql'),
-      `CREATE TABLE demo.notes (id serial PRIMARY KEY, tenant_id uuid NOT NULL DEFAULT platform.current_tenant(), text text NOT NULL,
-         CONSTRAINT notes_text_unique UNIQUE (tenant_id, text));
-       SELECT platform.protect('demo.notes');`,
-    );
-    database = await testDatabase([{ service: 'demo', folder }]);
-  });
-  afterAll(async () => {
-    await database.close();
-    await rm(folder, { recursive: true });
-  });
-
-  test('a tenant sees its own rows only', async () => {
-    const { db } = database;
     await db.tenant(tenantA, (tx) => tx.execute("INSERT INTO demo.notes (text) VALUES ('a')"));
     await db.tenant(tenantB, (tx) => tx.execute("INSERT INTO demo.notes (text) VALUES ('b')"));
+    await db.system('test', (tx) => tx.execute('INSERT INTO demo.tenants VALUES ($1, $2), ($3, $4)', [tenantA, 'A', tenantB, 'B']));
+  });
+
+  test('a tenant sees, changes and deletes its own rows only', async () => {
     expect(await db.tenant(tenantA, (tx) => tx.query('SELECT text FROM demo.notes'))).toEqual([{ text: 'a' }]);
+    expect(await db.tenant(tenantA, (tx) => tx.query('SELECT name FROM demo.tenants'))).toEqual([{ name: 'A' }]);
+    expect(await db.tenant(tenantA, (tx) => tx.execute("UPDATE demo.notes SET text = 'x' WHERE text = 'b'"))).toBe(0);
+    expect(await db.tenant(tenantA, (tx) => tx.execute("DELETE FROM demo.notes WHERE text = 'b'"))).toBe(0);
     expect(await db.system('test', (tx) => tx.query('SELECT text FROM demo.notes ORDER BY 1'))).toEqual([{ text: 'a' }, { text: 'b' }]);
+  });
+
+  test('a row cannot be given to another tenant', async () => {
+    const insert = "INSERT INTO demo.notes (tenant_id, text) VALUES ($1, 'planted')";
+    await expect(db.tenant(tenantA, (tx) => tx.execute(insert, [tenantB]))).rejects.toMatchObject({ code: '42501' });
+    await expect(db.tenant(tenantA, (tx) => tx.execute('UPDATE demo.notes SET tenant_id = $1', [tenantB]))).rejects.toMatchObject({
+      code: '42501',
+    });
+  });
+
+  test('without a tenant nothing is seen, also on a connection that served one before', async () => {
+    const client = new Client({ connectionString: database.appUrl });
+    await client.connect();
+    try {
+      const count = async () => (await client.query('SELECT FROM demo.notes')).rowCount;
+      expect(await count()).toBe(0);
+      await client.query(`BEGIN; SET LOCAL app.tenant_id = '${tenantA}'`);
+      expect(await count()).toBe(1);
+      await client.query('COMMIT');
+      expect(await count()).toBe(0);
+      await client.query("BEGIN; SET LOCAL app.system = 'on'");
+      expect(await count()).toBe(2);
+      await client.query('ROLLBACK');
+      expect(await count()).toBe(0);
+    } finally {
+      await client.end();
+    }
+  });
+
+  test('a tenant that is no UUID never reaches the server', async () => {
+    const injected = `${tenantA}'; SET LOCAL app.system = 'on`;
+    await expect(db.tenant(injected, (tx) => tx.query('SELECT 1'))).rejects.toMatchObject({ code: 'database.tenant_invalid' });
+    await db.system("it's", (tx) => tx.query('SELECT 1'));
+  });
+
+  test('every table with a tenant has row security enabled and forced, in every schema', async () => {
+    const tables = await asOwner(async (client) => {
+      const { rows } = await client.query(`
+        SELECT c.table_schema || '.' || c.table_name AS name, p.relrowsecurity AND p.relforcerowsecurity AS safe
+        FROM information_schema.columns c JOIN pg_class p ON p.oid = format('%I.%I', c.table_schema, c.table_name)::regclass
+        WHERE c.column_name = 'tenant_id' AND p.relkind IN ('r', 'p') AND c.table_schema NOT IN ('pg_catalog', 'information_schema')`);
+      return rows as { name: string; safe: boolean }[];
+    });
+    expect(tables.length).toBeGreaterThanOrEqual(2);
+    expect(tables.filter((table) => !table.safe)).toEqual([]);
+  });
+
+  test('the services neither own, nor bypass, nor rewrite the logs or the list of migrations', async () => {
+    const [role] = await db.system('test', (tx) => tx.query('SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user'));
+    expect(role).toEqual({ rolsuper: false, rolbypassrls: false });
+    const refused = { code: '42501' };
+    await db.tenant(tenantA, (tx) => tx.execute("INSERT INTO demo.audit (what) VALUES ('seen')"));
+    for (const sql of [
+      "UPDATE demo.audit SET what = 'nothing'",
+      'DELETE FROM demo.audit',
+      'TRUNCATE demo.audit',
+      'DELETE FROM platform.migrations',
+      'ALTER TABLE demo.notes DISABLE ROW LEVEL SECURITY',
+    ]) {
+      await expect(db.tenant(tenantA, (tx) => tx.execute(sql))).rejects.toMatchObject(refused);
+    }
+  });
+});
+
+describe('transactions', () => {
+  test('roll back when the work throws, and constraints can be told apart', async () => {
+    const insert = "INSERT INTO demo.notes (text) VALUES ('once')";
+    await expect(
+      db.tenant(tenantA, async (tx) => {
+        await tx.execute(insert);
+        throw new Error('changed my mind');
+      }),
+    ).rejects.toThrow('changed my mind');
+    await db.tenant(tenantA, (tx) => tx.execute(insert));
+    const twice = await db.tenant(tenantA, (tx) => tx.execute(insert)).catch((error: unknown) => error);
+    expect([isUniqueViolation(twice), isUniqueViolation(twice, 'notes_text_unique'), isUniqueViolation(twice, 'other')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  test('a deadlock is run again until both went through', async () => {
+    let runs = 0;
+    const both = (first: number, second: number) =>
+      db.system('test', async (tx) => {
+        runs++;
+        await tx.execute('UPDATE demo.counters SET value = value + 1 WHERE id = $1', [first]);
+        await sleep(100);
+        await tx.execute('UPDATE demo.counters SET value = value + 1 WHERE id = $1', [second]);
+      });
+    await Promise.all([both(1, 2), both(2, 1)]);
+    expect(runs).toBeGreaterThan(2);
+    expect(await db.system('test', (tx) => tx.query('SELECT value FROM demo.counters'))).toEqual([{ value: 2 }, { value: 2 }]);
+  });
+
+  test('bigint is a number, and one beyond 2^53 is refused', async () => {
+    const [row] = await db.tenant(tenantA, (tx) => tx.query('SELECT at_ms, count(*) OVER () AS n FROM demo.notes LIMIT 1'));
+    expect(row).toMatchObject({ at_ms: 1_700_000_000_000, n: expect.any(Number) });
+    await expect(db.system('test', (tx) => tx.query('SELECT 9007199254740993::bigint'))).rejects.toThrow(RangeError);
+  });
+
+  test('a statement that takes too long, and a server that is not there, have codes that may be retried', async () => {
+    const hasty = openDatabase({ url: database.appUrl, statementTimeoutMs: 50, poolSize: 1 });
+    await expect(hasty.system('test', (tx) => tx.query('SELECT pg_sleep(5)'))).rejects.toMatchObject({
+      code: 'database.timeout',
+      retry: true,
+    });
+    await hasty.ping();
+    await hasty.close();
+    const lost = openDatabase({ url: 'postgres://a:b@127.0.0.1:1/x' });
+    await expect(lost.ping()).rejects.toMatchObject({ code: 'database.unavailable', retry: true });
+    await expect(lost.system('test', (tx) => tx.query('SELECT 1'))).rejects.toMatchObject({ code: 'database.unavailable' });
+    await lost.close();
+  });
+
+  test('a connection that is cut does not poison the pool', async () => {
+    const single = openDatabase({ url: database.appUrl, poolSize: 1 });
+    const cut = single.system('test', (tx) => tx.query('SELECT pg_terminate_backend(pg_backend_pid())'));
+    await expect(cut).rejects.toMatchObject({ code: 'database.unavailable' });
+    await single.ping();
+    await single.close();
+  });
+
+  test('LISTEN hears, and after a break is set up again and says so', async () => {
+    const stop = new AbortController();
+    const heard: string[] = [];
+    await db.listen('demo_changed', (payload) => heard.push(payload), stop.signal);
+    const until = async (done: () => boolean) => {
+      for (let tries = 0; !done() && tries < 250; tries++) await sleep(20);
+    };
+    await db.system('test', (tx) => tx.query("SELECT pg_notify('demo_changed', 'one')"));
+    await until(() => heard.length === 1);
+    await db.system('test', (tx) => tx.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"));
+    await until(() => heard.length === 2);
+    await db.system('test', (tx) => tx.query("SELECT pg_notify('demo_changed', 'two')"));
+    await until(() => heard.length === 3);
+    stop.abort();
+    expect(heard).toEqual(['one', '', 'two']);
+  });
+});
+
+describe('migrations', () => {
+  let own: string;
+  beforeEach(async () => {
+    own = await mkdtemp(join(tmpdir(), 'star-migrations-'));
+  });
+  afterEach(() => rm(own, { recursive: true }));
+  const file = (name: string, sql: string) => writeFile(join(own, name), sql);
+  const tables = (schema: string) =>
+    asOwner(async (client) => {
+      const { rows } = await client.query('SELECT tablename FROM pg_tables WHERE schemaname = $1 ORDER BY 1', [schema]);
+      return rows.map((row: { tablename: string }) => row.tablename);
+    });
+
+  test('are applied once, in order, and a second start changes nothing', async () => {
+    await file('0001_one.sql', 'CREATE TABLE twice.one (id int)');
+    await migrate(database.ownerUrl, 'twice', own);
+    await file('0002_two.sql', 'CREATE TABLE twice.two (id int)');
+    await migrate(database.ownerUrl, 'twice', own);
+    await migrate(database.ownerUrl, 'twice', own);
+    expect(await tables('twice')).toEqual(['one', 'two']);
+  });
+
+  test('a file that has changed since stops the start before anything new is applied', async () => {
+    await file('0001_one.sql', 'CREATE TABLE changed.one (id int)');
+    await migrate(database.ownerUrl, 'changed', own);
+    await file('0001_one.sql', 'CREATE TABLE changed.one (id bigint)');
+    await file('0002_two.sql', 'CREATE TABLE changed.two (id int)');
+    await expect(migrate(database.ownerUrl, 'changed', own)).rejects.toMatchObject({
+      code: 'migration.changed',
+      params: { name: '0001_one.sql' },
+    });
+    expect(await tables('changed')).toEqual(['one']);
+  });
+
+  test('one that fails leaves nothing of itself and can be mended', async () => {
+    await file('0001_one.sql', 'CREATE TABLE failing.one (id int); SELECT 1/0;');
+    await expect(migrate(database.ownerUrl, 'failing', own)).rejects.toMatchObject({ code: 'migration.failed' });
+    expect(await tables('failing')).toEqual([]);
+    await file('0001_one.sql', 'CREATE TABLE failing.one (id int)');
+    await migrate(database.ownerUrl, 'failing', own);
+    expect(await tables('failing')).toEqual(['one']);
+  });
+
+  test('a gap or a name that does not fit is refused', async () => {
+    await file('0002_two.sql', 'SELECT 1');
+    await expect(migrate(database.ownerUrl, 'named', own)).rejects.toMatchObject({ code: 'migration.misnamed' });
+  });
+
+  test('two processes at once: one applies each file, the other finds it done', async () => {
+    for (let n = 1; n <= 5; n++) await file(`000${n}_t.sql`, `CREATE TABLE raced.t${n} (id int); SELECT pg_sleep(0.05);`);
+    const run = () =>
+      promisify(execFile)(process.execPath, ['-r', './run-typescript.cjs', './migrate-once.ts', database.ownerUrl, 'raced', own], {
+        cwd: __dirname,
+      });
+    const outputs = await Promise.all([run(), run()]);
+    expect(outputs.map((output) => Number(output.stdout)).reduce((a, b) => a + b)).toBe(5);
+    expect(await tables('raced')).toHaveLength(5);
+  });
+
+  test('rows of a newer release are left alone by an older one', async () => {
+    await file('0001_one.sql', 'CREATE TABLE newer.one (id int)');
+    await file('0002_two.sql', 'CREATE TABLE newer.two (id int)');
+    await migrate(database.ownerUrl, 'newer', own);
+    const older = join(own, 'older');
+    await mkdir(older);
+    await writeFile(join(older, '0001_one.sql'), 'CREATE TABLE newer.one (id int)');
+    await migrate(database.ownerUrl, 'newer', older);
+    expect(await tables('newer')).toEqual(['one', 'two']);
+  });
+});
+
+describe('leases', () => {
+  test('one holder at a time, each with a higher fence', async () => {
+    const [one, two] = [createLeases(db), createLeases(db)];
+    const fences: number[] = [];
+    let inside = 0;
+    const work = async (fence: number) => {
+      expect(++inside).toBe(1);
+      fences.push(fence);
+      await sleep(10);
+      inside--;
+    };
+    await Promise.all([one, two, one, two].map((leases) => leases.withLease('single', 60, work)));
+    expect(fences).toEqual([1, 2, 3, 4]);
+  });
+
+  test('a taken one is not had without waiting', async () => {
+    await createLeases(db).withLease('taken', 5000, async () => {
+      expect(await createLeases(db).tryLease('taken', 5000, async () => 'mine')).toBeUndefined();
+    });
+    expect(await createLeases(db).tryLease('taken', 5000, async () => 'mine')).toBe('mine');
+  });
+
+  test('is renewed for as long as the work takes', async () => {
+    await createLeases(db).withLease('long', 150, async (_, signal) => {
+      for (let tries = 0; tries < 5; tries++) {
+        await sleep(100);
+        expect(await createLeases(db).tryLease('long', 150, async () => 'stolen')).toBeUndefined();
+      }
+      expect(signal.aborted).toBe(false);
+    });
+  });
+
+  test('a lost lease aborts the work, and its late write is refused by the fence', async () => {
+    const leases = createLeases(db);
+    let late: unknown;
+    const held = leases.withLease('lost', 300, async (fence, signal) => {
+      // What a long pause of this process amounts to: another has taken over meanwhile.
+      await db.system('test', (tx) => tx.execute("UPDATE platform.leases SET fence = fence + 1, holder = 'another' WHERE name = 'lost'"));
+      late = await db.system('test', (tx) => requireFence(tx, 'lost', fence)).catch((error: unknown) => error);
+      await new Promise((aborted) => signal.addEventListener('abort', aborted));
+      return 'too late';
+    });
+    await expect(held).rejects.toMatchObject({ code: 'lease.lost' });
+    expect(late).toMatchObject({ code: 'lease.lost' });
+  });
+
+  test('without the database the work is stopped when the lease runs out', async () => {
+    const cutOff = openDatabase({ url: database.appUrl, poolSize: 1 });
+    const held = createLeases(cutOff).withLease('cut', 200, async (_, signal) => {
+      await cutOff.close();
+      await new Promise((aborted) => signal.addEventListener('abort', aborted));
+    });
+    await expect(held).rejects.toMatchObject({ code: 'lease.lost' });
+    expect(await createLeases(db).withLease('cut', 200, async (fence) => fence)).toBe(2);
+  });
+
+  test('leadership passes on when the leader stops', async () => {
+    const [first, second] = [new AbortController(), new AbortController()];
+    const led: string[] = [];
+    const lead = (name: string, stop: AbortController) =>
+      createLeases(db).lead(
+        'leader',
+        150,
+        async (_, signal) => {
+          led.push(name);
+          await new Promise((aborted) => signal.addEventListener('abort', aborted));
+        },
+        stop.signal,
+      );
+    const one = lead('one', first);
+    while (led.length < 1) await sleep(10);
+    const two = lead('two', second);
+    await sleep(300);
+    expect(led).toEqual(['one']);
+    first.abort();
+    await one;
+    while (led.length < 2) await sleep(10);
+    second.abort();
+    await two;
+    expect(led).toEqual(['one', 'two']);
   });
 });

@@ -32,7 +32,7 @@ export function readConfig<S extends z.ZodObject>(
   const problems: string[] = [];
   const values: Record<string, string> = {};
   for (const name of names) {
-    const value = valueOf(name, env, problems);
+    const value = settingOf(name, env, problems);
     if (value !== undefined) values[name] = value;
   }
   const known = new Set([...names, ...(options.alsoKnown ?? [])].flatMap((name) => [name, `${name}_FILE`]));
@@ -52,7 +52,7 @@ export function readConfig<S extends z.ZodObject>(
   return parsed.data;
 }
 
-function valueOf(name: string, env: Readonly<Record<string, string | undefined>>, problems: string[]): string | undefined {
+function settingOf(name: string, env: Readonly<Record<string, string | undefined>>, problems: string[]): string | undefined {
   const direct = env[name] || undefined;
   const path = env[`${name}_FILE`] || undefined;
   if (direct !== undefined && path !== undefined) problems.push(`${name}_FILE: given together with ${name}`);

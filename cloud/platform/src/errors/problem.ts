@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import { types } from 'node:util';
 import type { Problem } from '@stardipper/proto';
 import { ZodError, type z } from 'zod';
 import { AppError, defineErrors, type FieldError } from './app-error';
@@ -62,7 +63,7 @@ const codeOfStatus: Readonly<Record<number, string>> = {
 
 /** Nest's HttpException answers `getStatus()`, Fastify's errors carry `statusCode`; only 4xx and 503 mean something outside. */
 function httpStatus(error: unknown): number | undefined {
-  if (!(error instanceof Error)) return undefined;
+  if (!types.isNativeError(error)) return undefined;
   const carrier = error as { getStatus?: () => unknown; statusCode?: unknown };
   const status = typeof carrier.getStatus === 'function' ? carrier.getStatus() : carrier.statusCode;
   return typeof status === 'number' && ((status >= 400 && status < 500) || status === 503) ? status : undefined;

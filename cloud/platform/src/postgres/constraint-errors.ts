@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /** The fields of a PostgreSQL error that code may decide by. Never its text: that depends on the server's language. */
 interface PostgresErrorFields {
   readonly code: string;
@@ -7,7 +9,7 @@ interface PostgresErrorFields {
 
 /** The SQLSTATE fields when `error` came from the server, looking through `cause`; undefined otherwise. */
 export function postgresError(error: unknown): PostgresErrorFields | undefined {
-  for (let current = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth++) {
+  for (let current = error, depth = 0; types.isNativeError(current) && depth < 5; current = current.cause, depth++) {
     const code = (current as { code?: unknown }).code;
     // SQLSTATE is five characters; Node's own errors (ECONNREFUSED) are longer.
     if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return current as unknown as PostgresErrorFields;

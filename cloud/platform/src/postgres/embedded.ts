@@ -18,6 +18,8 @@ export interface EmbeddedPostgresOptions {
   readonly durable?: boolean;
   /** true: the server does not keep this process alive; it still ends with it. */
   readonly background?: boolean;
+  /** How long to wait for a server of a killed process to leave; 20 s unless told. */
+  readonly takeOverWithinMs?: number;
   readonly log?: Log;
 }
 
@@ -64,7 +66,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const bin = join(await runnableBinaries(account ? rootHome : dataDir, account !== undefined), 'bin');
   const cluster = join(identity.home, 'cluster');
   if (!(await exists(join(cluster, 'PG_VERSION')))) await createCluster(bin, identity, account, options.durable ?? true);
-  await waitForPredecessor(cluster);
+  await waitForPredecessor(cluster, options.takeOverWithinMs ?? 20_000);
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
     const server = launch(bin, cluster, port, account, options);
@@ -145,9 +147,9 @@ function asAccount(account: Account | undefined, command: readonly string[]): st
 }
 
 /** Removes a postmaster.pid whose process is not this server; gives one that is on its way out the time to leave. */
-async function waitForPredecessor(cluster: string): Promise<void> {
+async function waitForPredecessor(cluster: string, withinMs: number): Promise<void> {
   const pidFile = join(cluster, 'postmaster.pid');
-  for (let waited = 0; waited < 20_000; waited += 50) {
+  for (let waited = 0; waited < withinMs; waited += 50) {
     const text = await readFile(pidFile, 'utf8').catch(() => undefined);
     if (text === undefined) return;
     // After a restart of the machine or container the number may be anybody's.

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { types } from 'node:util';
 import { escapeLiteral, Pool, type PoolClient, TypeOverrides } from 'pg';
 import { AppError, defineErrors } from '../errors/app-error';
 import { postgresError } from './constraint-errors';
@@ -38,8 +39,8 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const maxAttempts = 5;
 
 /** bigint as a number: counts, milliseconds and positions stay far below 2^53, and anything beyond fails loudly. */
-const types = new TypeOverrides();
-types.setTypeParser(20, (text: string) => {
+const typeParsers = new TypeOverrides();
+typeParsers.setTypeParser(20, (text: string) => {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new RangeError('a bigint beyond 2^53 was read');
   return value;
@@ -56,7 +57,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     application_name: 'star',
-    types,
+    types: typeParsers,
   };
   const pool = new Pool({ ...settings, max: options.poolSize ?? 10, idleTimeoutMillis: 30_000, allowExitOnIdle: false });
   // Without a listener an idle connection that breaks (server restart) would end the process.
@@ -138,7 +139,7 @@ function outward(error: unknown): unknown {
   const state = postgresError(error)?.code;
   if (state === '57014' || state === '55P03') return databaseErrors.error('database.timeout', {}, error);
   if (state !== undefined) return lostConnection.test(state) ? databaseErrors.error('database.unavailable', {}, error) : error;
-  if (error instanceof Error && isConnectionLoss(error)) return databaseErrors.error('database.unavailable', {}, error);
+  if (types.isNativeError(error) && isConnectionLoss(error)) return databaseErrors.error('database.unavailable', {}, error);
   return error;
 }
 
