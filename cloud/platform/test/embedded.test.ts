@@ -37,7 +37,7 @@ const isRunning = (pid: number) =>
 
 /** Starts the server from a process of its own; answers what it printed. */
 async function elsewhere(dir: string): Promise<{ child: ChildProcess; printed: { ownerUrl: string; pid: number; code?: string } }> {
-  const child = spawn(process.execPath, ['-r', './run-typescript.cjs', './embedded-once.ts', dir], {
+  const child = spawn(process.execPath, ['-r', './run-sources.cjs', './embedded-once.ts', dir], {
     cwd: __dirname,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -249,7 +249,7 @@ describe('migrations', () => {
   test('two processes at once: one applies each file, the other finds it done', async () => {
     for (let n = 1; n <= 5; n++) await file(`000${n}_t.sql`, `CREATE TABLE raced.t${n} (id int); SELECT pg_sleep(0.05);`);
     const run = () =>
-      promisify(execFile)(process.execPath, ['-r', './run-typescript.cjs', './migrate-once.ts', database.ownerUrl, 'raced', own], {
+      promisify(execFile)(process.execPath, ['-r', './run-sources.cjs', './migrate-once.ts', database.ownerUrl, 'raced', own], {
         cwd: __dirname,
       });
     const outputs = await Promise.all([run(), run()]);
