@@ -1,6 +1,9 @@
 /** What every Star service stands on. Nest parts are in `@star/platform/nest`, test databases in `@star/platform/test-kit`. */
 
 export type * from './analytics/analytics';
+export * from './analytics/analytics.errors';
+export { type AnalyticsOptions, openAnalytics } from './analytics/clickhouse.store';
+export * from './analytics/embedded-analytics';
 export type * from './bus/bus';
 export * from './bus/bus.errors';
 export { decodeRecord, encodeRecord } from './bus/codec';

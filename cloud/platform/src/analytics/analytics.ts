@@ -2,13 +2,30 @@
 export interface TenantAnalytics {
   /** Rows get `tenant_id` added. The same `token` inserts once. */
   insert(table: string, rows: readonly Record<string, unknown>[], token: string): Promise<void>;
-  /** SQL must use `{tenant:UUID}`; refused otherwise. */
+  /**
+   * SQL must use `{tenant:UUID}`; `analytics.tenant_missing` otherwise. Besides, the engine itself filters every table that
+   * has a `tenant_id`, so that a branch of a UNION that forgot it shows nothing of others. Reads only. Big integers come
+   * as numbers, times as ISO 8601 in UTC. At most 100,000 rows.
+   */
   query<R>(sql: string, params?: Readonly<Record<string, unknown>>): Promise<R[]>;
 }
 
 export interface Analytics {
   forTenant(tenantId: string): TenantAnalytics;
-  /** Plain numbered SQL files, once each. */
+  /**
+   * For consumers of the bus, whose batches mix tenants: every row carries its `tenant_id`, refused otherwise. The same
+   * `token` inserts once, also through materialized views, as long as both tables keep a deduplication window
+   * (`non_replicated_deduplication_window`, or replicated tables). A batch that is delivered again must have the same rows.
+   */
+  ingest(
+    table: string,
+    rows: readonly ({ readonly tenant_id: string } & Readonly<Record<string, unknown>>)[],
+    token: string,
+  ): Promise<void>;
+  /**
+   * Plain numbered SQL files, once each, statements separated by `;` at the end of a line. ClickHouse has no
+   * transactions: write `IF NOT EXISTS`, since a file that was broken off, or that two processes run at once, is run again.
+   */
   migrate(service: string, folder: string): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -1,2 +1,4 @@
 /** For the tests of every service. Never imported by production code. */
+
+export * from './test-analytics';
 export * from './test-database';

@@ -1,0 +1,16 @@
+/**
+ * The analytics process: owns one chdb data folder and ends with its parent. Configured over the IPC channel rather than
+ * by arguments or environment, where every user of the machine could read the password.
+ */
+import { type ChdbServerOptions, serveChdb } from './chdb-server';
+
+process.once('disconnect', () => process.exit(0));
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
+process.once('message', (options: ChdbServerOptions) => {
+  serveChdb(options).then(
+    ({ port }) => process.send?.({ type: 'ready', port }),
+    (error: unknown) => {
+      process.send?.({ type: 'failed', reason: error instanceof Error ? error.message : String(error) }, () => process.exit(1));
+    },
+  );
+});
