@@ -20,7 +20,10 @@ export class RgbPhoto implements Picture {
   }
 
   reduce(box: Letterbox, out: readonly [Float32Array, Float32Array, Float32Array]): void {
-    if (box.scale < 0.5) return this.half().reduce({ ...box, scale: box.scale * 2 }, out);
+    if (box.scale < 0.5) {
+      this.half().reduce({ ...box, scale: box.scale * 2 }, out);
+      return;
+    }
     const x = taps(box.usedWidth, this.width, 1 / box.scale);
     const y = taps(box.usedHeight, this.height, 1 / box.scale);
     const line = new Int32Array(box.usedWidth);
@@ -33,7 +36,14 @@ export class RgbPhoto implements Picture {
     }
   }
 
+  private halved: RgbPhoto | undefined;
+
   private half(): RgbPhoto {
+    this.halved ??= this.makeHalf();
+    return this.halved;
+  }
+
+  private makeHalf(): RgbPhoto {
     const [r, g, b] = this.planes.map((p) => halve(p, this.width, this.height));
     return new RgbPhoto([r!, g!, b!], (this.width + 1) >> 1, (this.height + 1) >> 1);
   }

@@ -65,8 +65,12 @@ export class YuvFrame implements Picture {
 
   reduce(box: Letterbox, planes: readonly [Float32Array, Float32Array, Float32Array]): void {
     // Two taps a side alias below one half; a pack with a small fixed input gets there by halves first.
-    if (box.scale < 0.5) return this.half().reduce({ ...box, scale: box.scale * 2 }, planes);
-    if (box.scale === 0.5 && this.width % 2 === 0 && this.height % 2 === 0) return this.reduceByHalf(box, planes);
+    if (box.scale < 0.5) this.half().reduce({ ...box, scale: box.scale * 2 }, planes);
+    else if (box.scale === 0.5 && this.width % 2 === 0 && this.height % 2 === 0) this.reduceByHalf(box, planes);
+    else this.reduceByTaps(box, planes);
+  }
+
+  private reduceByTaps(box: Letterbox, planes: readonly [Float32Array, Float32Array, Float32Array]): void {
     const { usedWidth, usedHeight, inputWidth } = box;
     const lumaX = taps(usedWidth, this.width, 1 / box.scale);
     const lumaY = taps(usedHeight, this.height, 1 / box.scale);
@@ -118,7 +122,15 @@ export class YuvFrame implements Picture {
     }
   }
 
+  private halved: YuvFrame | undefined;
+
+  /** Made once: several large faces in a frame share it. */
   private half(): YuvFrame {
+    this.halved ??= this.makeHalf();
+    return this.halved;
+  }
+
+  private makeHalf(): YuvFrame {
     const w = (this.width + 1) >> 1;
     const h = (this.height + 1) >> 1;
     const bytes = new Uint8Array(yuvBytes(w, h));

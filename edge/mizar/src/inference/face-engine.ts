@@ -48,7 +48,7 @@ export class FaceEngine {
     const engine = new FaceEngine(spec, detector, embedder);
     requireName(detector.inputNames, spec.detector.inputName, 'detector.inputName');
     for (const [part, names] of Object.entries(spec.detector.outputs)) {
-      names.forEach((name, i) => requireName(detector.outputNames, name, `detector.outputs.${part}.${i}`));
+      for (const [i, name] of names.entries()) requireName(detector.outputNames, name, `detector.outputs.${part}.${i}`);
     }
     requireName(embedder.inputNames, spec.embedder.inputName, 'embedder.inputName');
     requireName(embedder.outputNames, spec.embedder.outputName, 'embedder.outputName');
@@ -65,7 +65,6 @@ export class FaceEngine {
 
   /** Faces in pixels of the picture, best first. `input` overrides the pack's rule, for photos that are looked at in several sizes. */
   async detect(picture: Picture, input: DetectorSpec['input'] = this.spec.detector.input): Promise<Detection[]> {
-    const { detector: spec } = this.spec;
     const box = letterbox(picture.width, picture.height, input);
     const area = box.inputWidth * box.inputHeight;
     const key = `${box.inputWidth}x${box.inputHeight}/${box.usedWidth}x${box.usedHeight}`;
@@ -75,33 +74,77 @@ export class FaceEngine {
       else this.input.fill(0);
       this.inputKey = key;
     }
-    const plane = (i: number): Float32Array => this.input.subarray(i * area, (i + 1) * area);
-    picture.reduce(box, spec.colour === 'bgr' ? [plane(2), plane(1), plane(0)] : [plane(0), plane(1), plane(2)]);
-    if (spec.scale !== 1) for (let i = 0; i < this.input.length; i++) this.input[i]! *= spec.scale;
-    const feeds = { [spec.inputName]: new Tensor('float32', this.input, [1, 3, box.inputHeight, box.inputWidth]) };
-    const answer = await run(this.detector, feeds, 'detector.input');
+    picture.reduce(box, this.planes(this.input, area));
+    const found = await this.runDetector(this.input, box.inputWidth, box.inputHeight);
+    return found.map((d) => scaleDetection(d, 1 / box.scale));
+  }
+
+  /**
+   * The same face with landmarks from a closer look. Small faces gain most: at one half, the eyes of a 48 px face are
+   * 10 pixels apart, and an error of one pixel there costs 0.05 of cosine.
+   */
+  async refine(picture: Picture, face: Detection): Promise<Detection> {
+    const side = this.spec.detector.refineInput;
+    if (side === undefined || Array.isArray(this.spec.detector.input)) return face;
+    const shown = 2 * Math.max(face.width, face.height);
+    const a = shown / side;
+    const [left, top] = [face.x + face.width / 2 - shown / 2, face.y + face.height / 2 - shown / 2];
+    const rgb = picture.warp({ a, b: 0, tx: left + a / 2 - 0.5, ty: top + a / 2 - 0.5 }, side);
+    const area = side * side;
+    const input = new Float32Array(area * 3);
+    const planes = this.planes(input, area);
+    for (let c = 0; c < 3; c++) for (let i = 0; i < area; i++) planes[c]![i] = rgb[i * 3 + c]!;
+    const centred = (await this.runDetector(input, side, side)).find(
+      (d) => Math.hypot(d.x + d.width / 2 - side / 2, d.y + d.height / 2 - side / 2) < side / 6,
+    );
+    return centred ? { ...face, landmarks: centred.landmarks.map((v, i) => v * a + (i % 2 === 0 ? left : top)) } : face;
+  }
+
+  private planes(input: Float32Array, area: number): [Float32Array, Float32Array, Float32Array] {
+    const plane = (i: number): Float32Array => input.subarray(i * area, (i + 1) * area);
+    return this.spec.detector.colour === 'bgr' ? [plane(2), plane(1), plane(0)] : [plane(0), plane(1), plane(2)];
+  }
+
+  private async runDetector(input: Float32Array, width: number, height: number): Promise<Detection[]> {
+    const { detector: spec } = this.spec;
+    if (spec.scale !== 1) for (let i = 0; i < input.length; i++) input[i]! *= spec.scale;
+    const answer = await run(this.detector, { [spec.inputName]: new Tensor('float32', input, [1, 3, height, width]) }, 'detector.input');
     const maps = yunetStrides.map((stride, i): YunetMaps => {
-      const [columns, rows] = [box.inputWidth / stride, box.inputHeight / stride];
+      const [columns, rows] = [width / stride, height / stride];
       const data = (part: keyof DetectorSpec['outputs'], perCell: number) =>
         tensorData(answer[spec.outputs[part][i]!], columns * rows * perCell, `detector.outputs.${part}.${i}`);
       return { stride, columns, rows, cls: data('cls', 1), obj: data('obj', 1), bbox: data('bbox', 4), kps: data('kps', 10) };
     });
-    return suppress(decodeYunet(maps, spec.minScore), spec.nmsIou, MAX_FACES).map((d) => scaleDetection(d, 1 / box.scale));
+    return suppress(decodeYunet(maps, spec.minScore), spec.nmsIou, MAX_FACES);
   }
 
   /** Aligns from the full picture, whatever size the detector saw, and embeds. */
   async embed(picture: Picture, face: Detection): Promise<EmbeddedFace> {
-    const toPicture = invertSimilarity(fitSimilarity(face.landmarks, template112));
-    const aligned = picture.warp(toPicture, SIDE);
+    const aligned = picture.warp(invertSimilarity(fitSimilarity(face.landmarks, template112)), SIDE);
+    this.showFace(aligned, false);
+    const embedding = await this.runEmbedder();
+    normalise(embedding);
+    if (this.spec.embedder.mirror) {
+      this.showFace(aligned, true);
+      const mirrored = await this.runEmbedder();
+      normalise(mirrored);
+      for (let i = 0; i < embedding.length; i++) embedding[i]! += mirrored[i]!;
+      normalise(embedding);
+    }
+    return { embedding, aligned, quality: quality(face, aligned, SIDE) };
+  }
+
+  /** Fills the embedder's input. */
+  private showFace(aligned: Float32Array, mirrored: boolean): void {
     const { colour, scale, mean, std } = this.spec.embedder;
     for (let c = 0; c < 3; c++) {
       const from = colour === 'rgb' ? c : 2 - c;
       const [factor, shift] = [scale / std[c]!, mean[c]! / std[c]!];
-      for (let i = 0; i < SIDE * SIDE; i++) this.face[c * SIDE * SIDE + i] = aligned[i * 3 + from]! * factor - shift;
+      for (let y = 0; y < SIDE; y++) {
+        const to = (c * SIDE + y) * SIDE;
+        for (let x = 0; x < SIDE; x++) this.face[to + x] = aligned[(y * SIDE + (mirrored ? SIDE - 1 - x : x)) * 3 + from]! * factor - shift;
+      }
     }
-    const embedding = await this.runEmbedder();
-    normalise(embedding);
-    return { embedding, aligned, quality: quality(face, aligned, SIDE) };
   }
 
   private async runEmbedder(): Promise<Float32Array> {

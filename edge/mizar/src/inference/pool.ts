@@ -117,8 +117,14 @@ export class InferencePool {
       seat.worker = worker;
       seat.ready = false;
       worker.on('message', (message: JobAnswer | WorkerHello) => {
-        if (!('ready' in message)) return this.finish(seat, message);
-        if (!message.ready) return reject(agentError(message.error));
+        if (!('ready' in message)) {
+          this.finish(seat, message);
+          return;
+        }
+        if (!message.ready) {
+          reject(agentError(message.error));
+          return;
+        }
         seat.ready = true;
         seat.failedStarts = 0;
         resolve();
@@ -159,7 +165,10 @@ export class InferencePool {
       if (pending.attempts < MAX_ATTEMPTS) this.queue.unshift(pending);
       else pending.reject(mizarErrors.inferenceFailed(new Error('the worker died with this picture twice')));
     }
-    if (!wasReady && ++seat.failedStarts >= MAX_FAILED_STARTS) return this.giveUp(seat);
+    if (!wasReady && ++seat.failedStarts >= MAX_FAILED_STARTS) {
+      this.giveUp(seat);
+      return;
+    }
     this.start(seat).catch((error: unknown) => this.options.onCrash?.(error));
     this.dispatch();
   }

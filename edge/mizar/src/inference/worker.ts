@@ -29,7 +29,8 @@ async function analyseFrame(engine: FaceEngine, job: FrameJob): Promise<FrameAns
   const detections = (await engine.detect(frame)).filter((d) => facePx(d) >= least);
   const detected = performance.now();
   const faces: FoundFace[] = [];
-  for (const d of detections) {
+  for (const found of detections) {
+    const d = await engine.refine(frame, found);
     const { embedding, quality } = await engine.embed(frame, d);
     faces.push({ box: boxOf(d), score: d.score, quality, embedding: own(embedding), crop: await cropJpeg(frame, d) });
   }

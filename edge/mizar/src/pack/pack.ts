@@ -37,6 +37,11 @@ export const detectorSpec = z.strictObject({
   outputs: yunetOutputs,
   minScore: z.number().min(0.05).max(0.99),
   nmsIou: z.number().min(0.05).max(0.95),
+  /**
+   * Side of a second look at each face alone, cut at twice its size, for better landmarks; dynamic inputs only.
+   * It changes embeddings, so it belongs to the pack.
+   */
+  refineInput: z.int().min(64).max(320).multipleOf(32).optional(),
 });
 export type DetectorSpec = z.infer<typeof detectorSpec>;
 
@@ -52,6 +57,8 @@ export const embedderSpec = z.strictObject({
   dimension: z.int().min(16).max(2048),
   inputName: tensorName,
   outputName: tensorName,
+  /** The embedding is the mean of the face's and its mirror image's. */
+  mirror: z.boolean(),
 });
 export type EmbedderSpec = z.infer<typeof embedderSpec>;
 

@@ -34,9 +34,9 @@ export function renderClip(path: string, showings: readonly Showing[], options: 
   for (const photo of photos) command.input(photo);
   const filters: string[] = ['[0:v]noise=alls=5:allf=t+u:all_seed=3,format=yuv420p[base0]'];
   const uses = photos.map((photo) => showings.filter((s) => s.photo === photo).length);
-  photos.forEach((_, p) =>
-    filters.push(`[${p + 1}:v]format=rgba,split=${uses[p]}${Array.from({ length: uses[p]! }, (_, k) => `[p${p}_${k}]`).join('')}`),
-  );
+  photos.forEach((_, p) => {
+    filters.push(`[${p + 1}:v]format=rgba,split=${uses[p]}${Array.from({ length: uses[p]! }, (_, k) => `[p${p}_${k}]`).join('')}`);
+  });
   const used = photos.map(() => 0);
   showings.forEach((s, i) => {
     const p = photos.indexOf(s.photo);
