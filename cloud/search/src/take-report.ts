@@ -1,5 +1,5 @@
 import type { BusRecord, Tx } from '@star/platform';
-import { type CoverageKind, coverageKinds, isFinal, type TaskReport, taskReport } from '@stardipper/proto';
+import { isFinal, type TaskReport, taskReport } from '@stardipper/proto';
 import { type KindTotals, type LedgerRow, rowsOfReport, sumOf } from './coverage';
 import { clearFilled, fillCoverage, layCoverage } from './coverage.store';
 import { countMatches, insertMatches, matchIdOf } from './match.store';
@@ -151,15 +151,14 @@ async function revive(tx: Tx, task: TaskRow): Promise<TaskRow> {
   return { ...task, failed_ms: task.failed_ms - (await clearFilled(tx, task.id)) };
 }
 
-const columnOf = {
-  searched: 'searched_ms',
-  indexed: 'indexed_ms',
-  no_footage: 'no_footage_ms',
-  failed: 'failed_ms',
-} as const satisfies Record<CoverageKind, keyof TaskRow>;
-
 function addCoverage(task: TaskRow, delta: KindTotals): TaskRow {
-  return coverageKinds.reduce((row, kind) => ({ ...row, [columnOf[kind]]: row[columnOf[kind]] + delta[kind] }), task);
+  return {
+    ...task,
+    searched_ms: task.searched_ms + delta.searched,
+    indexed_ms: task.indexed_ms + delta.indexed,
+    no_footage_ms: task.no_footage_ms + delta.no_footage,
+    failed_ms: task.failed_ms + delta.failed,
+  };
 }
 
 /**
