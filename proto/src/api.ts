@@ -1,8 +1,8 @@
 /** Star's REST resources under /api/v1: the server validates with these, the console is typed by them. */
 
 import { z } from 'zod';
-import { priority } from './rpc';
 import { taskStates } from './reports';
+import { priority } from './rpc';
 import { coverageKinds } from './spans';
 
 const id = z.uuid();
@@ -85,7 +85,15 @@ export const camera = z.object({
 export type Camera = z.infer<typeof camera>;
 
 export const createPerson = z.strictObject({ name: z.string().trim().min(1).max(120), note: z.string().max(2000).default('') });
-export const photo = z.object({ id, url: z.string(), width: z.int(), height: z.int(), quality: z.number(), facePx: z.int(), createdAt: time });
+export const photo = z.object({
+  id,
+  url: z.string(),
+  width: z.int(),
+  height: z.int(),
+  quality: z.number(),
+  facePx: z.int(),
+  createdAt: time,
+});
 export const person = z.object({ id, name: z.string(), note: z.string(), photos: z.array(photo), createdAt: time });
 export type Person = z.infer<typeof person>;
 
@@ -111,7 +119,9 @@ export const edgeEstimate = z.object({
   indexedSeconds: z.number(),
   expectedSeconds: z.number(),
   measured: z.boolean(),
-  recorders: z.array(z.object({ recorderId: z.string(), reachable: z.boolean(), sessions: z.int(), maxSessions: z.int(), downloadBytes: z.int() })),
+  recorders: z.array(
+    z.object({ recorderId: z.string(), reachable: z.boolean(), sessions: z.int(), maxSessions: z.int(), downloadBytes: z.int() }),
+  ),
 });
 export const estimate = z.object({
   cameraHours: z.number(),
@@ -211,3 +221,36 @@ export type Page<T> = { items: T[]; nextCursor: string | null };
 
 /** Server-sent events of one search: `event: search` with a Search, `event: match` with a Match. */
 export const searchEvents = ['search', 'match'] as const;
+
+export const createProvisioningKey = z.strictObject({ communityId: id });
+/** A new name for an edge or a camera. */
+export const rename = z.strictObject({ name: z.string().trim().min(1).max(120) });
+/** What is left out stays as it is. */
+export const patchRecorder = z.strictObject({
+  name: createRecorder.shape.name.optional(),
+  baseUrl: createRecorder.shape.baseUrl.optional(),
+  username: createRecorder.shape.username.optional(),
+  password: createRecorder.shape.password.optional(),
+  maxSessions: z.int().min(1).max(32).optional(),
+  timeMode: z.enum(['auto', 'utc', 'local']).optional(),
+  timeZone: z.string().max(64).optional(),
+});
+
+/** One call to a box, in ThingsBoard's states. */
+export const edgeRpc = z.object({
+  id,
+  requestId: z.int(),
+  method: z.string(),
+  correlationId: z.string(),
+  state: z.enum(['QUEUED', 'SENT', 'DELIVERED', 'SUCCESSFUL', 'TIMEOUT', 'EXPIRED', 'FAILED']),
+  timeouts: z.int(),
+  createdAt: time,
+  expiresAt: time,
+  sentAt: time.nullable(),
+  repliedAt: time.nullable(),
+  finishedAt: time.nullable(),
+  /** From the call being written to the socket until its reply was read, milliseconds. */
+  roundTripMs: z.number().nullable(),
+  reply: z.unknown(),
+});
+export type EdgeRpc = z.infer<typeof edgeRpc>;

@@ -1,0 +1,80 @@
+import type { Bus, Database, FirstTime, Log, WriteEvent } from '@star/platform';
+import { setSharedAttributes } from './attributes/device-attributes';
+import { changeCameraName, readCameraRefs, readCameras } from './cameras/manage-cameras';
+import { createDeviceHub } from './device-hub';
+import { changeEdgeName, readEdge, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
+import { issueProvisioningKey, readProvisioningKeys, removeProvisioningKey } from './edges/manage-provisioning-keys';
+import { defaultHubSettings, type HubSettings } from './hub/hub-settings';
+import { applyRecorderReport } from './recorders/apply-recorder-report';
+import { addRecorder, changeRecorder, readRecorder, readRecorders, removeRecorder } from './recorders/manage-recorders';
+import { SecretBox } from './recorders/secret-box';
+import type { SignCrops } from './rpc/answer-call';
+import { askEdge } from './rpc/ask-edge';
+import { requestTask } from './rpc/request-task';
+
+export interface DevicesDeps {
+  readonly db: Database;
+  readonly bus: Pick<Bus, 'append'>;
+  readonly writeEvent: WriteEvent;
+  readonly firstTime: FirstTime;
+  readonly log: Log;
+  /** 32 bytes; recorders' passwords are sealed with it. Without it none of them can be used again. */
+  readonly secretKey: Buffer;
+  readonly signCrops: SignCrops;
+  readonly hasCommunity: (tenantId: string, communityId: string) => Promise<boolean>;
+  readonly hub?: Partial<HubSettings>;
+  /** 10 s unless told, as ThingsBoard. */
+  readonly ackTimeoutMs?: number;
+  /** 10 s unless told. */
+  readonly leaseMs?: number;
+  /** 1 s unless told. */
+  readonly expiryEveryMs?: number;
+}
+
+/**
+ * Edges, recorders, cameras, and the hub the edges connect to. Nothing runs before `start`; the use cases that only
+ * need the database work without it.
+ */
+export function createDevices(deps: DevicesDeps) {
+  const secrets = new SecretBox(deps.secretKey);
+  const { db, writeEvent, firstTime, log } = deps;
+  const hub = createDeviceHub({
+    ...deps,
+    secrets,
+    settings: { ...defaultHubSettings, ...deps.hub },
+    ackTimeoutMs: deps.ackTimeoutMs ?? 10_000,
+    leaseMs: deps.leaseMs ?? 10_000,
+    expiryEveryMs: deps.expiryEveryMs ?? 1000,
+  });
+  const recorders = { db, secrets };
+  const edges = { db, writeEvent };
+  return {
+    /** Listens for devices; answers the MQTT port. */
+    start: hub.start,
+    stop: hub.stop,
+    abandon: hub.abandon,
+    sessionCount: hub.sessionCount,
+    requestTask: requestTask({ db, firstTime, writeEvent, dispatcher: hub.dispatcher, connectedHere: hub.connectedHere, log }),
+    applyRecorderReport: applyRecorderReport({ db, firstTime, log }),
+    askEdge: askEdge({ db, dispatcher: hub.dispatcher, answers: hub.answers }),
+    listCameraRefs: readCameraRefs({ db }),
+    setSharedAttributes: setSharedAttributes({ db }),
+    issueProvisioningKey: issueProvisioningKey(deps),
+    readProvisioningKeys: readProvisioningKeys(deps),
+    removeProvisioningKey: removeProvisioningKey(deps),
+    readEdges: readEdges(edges),
+    readEdge: readEdge(edges),
+    changeEdgeName: changeEdgeName(edges),
+    removeEdge: removeEdge(edges),
+    readEdgeRpcs: readEdgeRpcs(edges),
+    addRecorder: addRecorder(recorders),
+    readRecorder: readRecorder(recorders),
+    readRecorders: readRecorders(recorders),
+    changeRecorder: changeRecorder(recorders),
+    removeRecorder: removeRecorder(recorders),
+    readCameras: readCameras({ db }),
+    changeCameraName: changeCameraName({ db }),
+  };
+}
+
+export type Devices = ReturnType<typeof createDevices>;

@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus, Database, Log, WriteEvent } from '@star/platform';
+import { pushSharedAttributes, readDeviceAttributes, saveClientAttributes } from './attributes/device-attributes';
+import { logIn } from './edges/log-in';
+import { Presence } from './edges/presence';
+import { provisionEdge } from './edges/provision-edge';
+import { closeReasons } from './hub/connection';
+import { Hub } from './hub/hub';
+import { hubChannel, readSignal } from './hub/hub-channel';
+import type { HubSettings } from './hub/hub-settings';
+import type { SecretBox } from './recorders/secret-box';
+import { answerCall, type SignCrops } from './rpc/answer-call';
+import { AnswerWaiters } from './rpc/ask-edge';
+import { Dispatcher } from './rpc/dispatcher';
+import { endExpiredRpcs } from './rpc/expire-rpcs';
+import { acceptTelemetry } from './telemetry/accept-telemetry';
+import { BusBatcher } from './telemetry/bus-batcher';
+
+export interface DeviceHubDeps {
+  readonly db: Database;
+  readonly bus: Pick<Bus, 'append'>;
+  readonly writeEvent: WriteEvent;
+  readonly log: Log;
+  readonly secrets: SecretBox;
+  readonly signCrops: SignCrops;
+  readonly settings: HubSettings;
+  /** Without a PUBACK for so long, an RPC counts as not delivered. */
+  readonly ackTimeoutMs: number;
+  /** A hub silent for so long is dead, and its edges are offline. */
+  readonly leaseMs: number;
+  /** Between two looks for calls whose time is over. */
+  readonly expiryEveryMs: number;
+}
+
+/** The MQTT hub joined to the database and the bus: presence, RPC, attributes, telemetry. */
+export function createDeviceHub(deps: DeviceHubDeps) {
+  const { db, bus, writeEvent, log, settings } = deps;
+  const hubId = randomUUID();
+  const stopping = new AbortController();
+  const answers = new AnswerWaiters();
+  const batcher = new BusBatcher(bus, () => hub.resumeAll());
+  const dispatcher = new Dispatcher({ db, writeEvent, log, ackTimeoutMs: deps.ackTimeoutMs });
+  const push = pushSharedAttributes(deps);
+  const hub: Hub = new Hub(settings, {
+    logIn: logIn({ db }),
+    provision: provisionEdge({ db, writeEvent, log }),
+    acceptTelemetry: acceptTelemetry({ db, batcher, log }),
+    saveClientAttributes: saveClientAttributes({ db }),
+    readAttributes: readDeviceAttributes(deps),
+    answerCall: answerCall({ signCrops: deps.signCrops, settings }),
+    rpcSubscribed: (session) => dispatcher.subscribed(session),
+    acceptReply: (session, requestId, replyJson, readAt) => dispatcher.reply(session, requestId, replyJson, readAt),
+    overloaded: () => batcher.full,
+    opened: (session) => presence.changed(session),
+    closed: (session) => {
+      dispatcher.closed(session);
+      presence.changed(session);
+    },
+  });
+  const presence = new Presence({
+    db,
+    writeEvent,
+    log,
+    hubId,
+    leaseMs: deps.leaseMs,
+    current: (edgeId) => hub.session(edgeId),
+    sessions: () => hub.sessions(),
+    orphaned: (session) => session.close(closeReasons.administrativeAction),
+  });
+
+  /** One push at a time per edge, and each reads the values anew, so the last one always says what is true. */
+  const pushes = new Map<string, Promise<void>>();
+  const pushAttributes = (edgeId: string, keys: readonly string[] | 'all') => {
+    const last = (pushes.get(edgeId) ?? Promise.resolve()).then(async () => {
+      const session = hub.session(edgeId);
+      if (!session) return;
+      await push(session, keys).catch((error: unknown) => {
+        // The device asks for everything when it comes back, so a new connection repairs what was missed.
+        log.warn({ err: error, edgeId }, 'changed attributes could not be read; the session is closed');
+        session.close(closeReasons.serverBusy);
+      });
+    });
+    pushes.set(edgeId, last);
+    void last.finally(() => pushes.get(edgeId) === last && pushes.delete(edgeId));
+  };
+
+  const heard = (payload: string) => {
+    const signal = readSignal(payload);
+    if (!signal) {
+      // The listening was broken: whatever was said meanwhile is looked up.
+      if (payload !== '') return;
+      dispatcher.wakeAll();
+      answers.lookAgain();
+      for (const session of hub.sessions()) pushAttributes(session.edge.id, 'all');
+      return;
+    }
+    switch (signal.kind) {
+      case 'rpc':
+        return dispatcher.wake(signal.edgeId);
+      case 'answered':
+        return answers.answered(signal.rpcId);
+      case 'attributes':
+        return pushAttributes(signal.edgeId, signal.keys);
+      case 'takenOver':
+        if (signal.hubId === hubId) hub.session(signal.edgeId)?.close(closeReasons.sessionTakenOver);
+        return;
+      case 'revoked':
+        hub.session(signal.edgeId)?.close(closeReasons.administrativeAction);
+    }
+  };
+
+  const endExpired = endExpiredRpcs({ db, writeEvent });
+  const sweepExpired = async () => {
+    while (!stopping.signal.aborted) {
+      await endExpired().catch((error: unknown) => log.warn({ err: error }, 'expired RPCs could not be ended'));
+      await sleep(deps.expiryEveryMs, undefined, { signal: stopping.signal }).catch(() => {});
+    }
+  };
+  let sweeping: Promise<void> | undefined;
+
+  const end = async (finish: () => Promise<void>) => {
+    stopping.abort();
+    await hub.stop();
+    await batcher.drained();
+    await Promise.all([sweeping, ...pushes.values()]);
+    await dispatcher.stop();
+    await finish();
+  };
+
+  return {
+    dispatcher,
+    answers,
+    connectedHere: (edgeId: string) => dispatcher.canAsk(edgeId),
+    /** Sessions on this replica. */
+    sessionCount: () => [...hub.sessions()].length,
+    /** Answers the port. */
+    start: async (): Promise<number> => {
+      await presence.start();
+      await db.listen(hubChannel, heard, stopping.signal);
+      dispatcher.start();
+      sweeping = sweepExpired();
+      return hub.start();
+    },
+    /** Closes the sessions, waits for what is in flight, says that its edges are offline. */
+    stop: () => end(() => presence.stop()),
+    /** Closes the sockets and writes nothing more, as a killed process would; for tests of what is left behind. */
+    abandon: async () => {
+      const abandoned = presence.abandon();
+      await end(() => abandoned);
+    },
+  };
+}

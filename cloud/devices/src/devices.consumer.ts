@@ -1,0 +1,21 @@
+import { Controller, Inject } from '@nestjs/common';
+import type { BusRecord } from '@star/platform';
+import { OnEvent } from '@star/platform/nest';
+import type { Devices } from './create-devices';
+import { DEVICES } from './devices.token';
+import { devicesGroup } from './recorders/apply-recorder-report';
+
+@Controller()
+export class DevicesConsumer {
+  constructor(@Inject(DEVICES) private readonly devices: Devices) {}
+
+  @OnEvent('search.task.requested.v1', devicesGroup)
+  taskRequested(record: BusRecord<'search.task.requested.v1'>) {
+    return this.devices.requestTask(record);
+  }
+
+  @OnEvent('device.recorder.reported.v1', devicesGroup)
+  recorderReported(record: BusRecord<'device.recorder.reported.v1'>) {
+    return this.devices.applyRecorderReport(record);
+  }
+}

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { type Database, isUniqueViolation, type Log, type WriteEvent } from '@star/platform';
+import { z } from 'zod';
+import { BadPayload } from '../hub/payloads';
+import { type Credentials, hashPassword, lookupHashOf, randomText, sameSecret } from './credentials';
+import type { EdgeIdentity } from './edge';
+import { findEdgeByName, insertEdge } from './edge.store';
+import { findProvisioningKey } from './provisioning-key.store';
+
+export interface ProvisionDeps {
+  readonly db: Database;
+  readonly writeEvent: WriteEvent;
+  readonly log: Log;
+}
+
+const text = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .refine((value) => !value.includes('\0'));
+const requestSchema = z.object({
+  provisionDeviceKey: z.string().min(1).max(256),
+  provisionDeviceSecret: z.string().min(1).max(256),
+  deviceName: text(255).nullish(),
+  credentialsType: z.enum(['ACCESS_TOKEN', 'MQTT_BASIC', 'X509_CERTIFICATE']).nullish(),
+  token: text(128).nullish(),
+  clientId: text(256).nullish(),
+  username: text(256).nullish(),
+  password: text(256).nullish(),
+});
+type ProvisionRequest = z.infer<typeof requestSchema>;
+
+const notFound = { status: 'NOT_FOUND', errorMsg: 'Provision data was not found!' } as const;
+const failure = { status: 'FAILURE', errorMsg: 'Failed to provision device!' } as const;
+
+/**
+ * A box with a provisioning key becomes an edge of the key's community. Answers what ThingsBoard answers. The same
+ * request with the same chosen credentials succeeds again: the box that lost the answer must not lose its name too.
+ * Throws BadPayload when the key or the secret is missing.
+ */
+export const provisionEdge =
+  ({ db, writeEvent, log }: ProvisionDeps) =>
+  async (input: unknown): Promise<unknown> => {
+    const parsed = requestSchema.safeParse(input);
+    if (!parsed.success) {
+      const keyed = z.object({ provisionDeviceKey: z.string().min(1), provisionDeviceSecret: z.string().min(1) }).safeParse(input).success;
+      if (keyed) return failure;
+      throw new BadPayload('provisionDeviceKey and provisionDeviceSecret are needed');
+    }
+    const request = parsed.data;
+    const key = await db.system('provisioning', (tx) => findProvisioningKey(tx, request.provisionDeviceKey));
+    if (!key || !sameSecret(request.provisionDeviceSecret, key.secretHash)) return notFound;
+    const credentials = chooseCredentials(request);
+    if (!credentials) return failure;
+    const edge: EdgeIdentity = {
+      id: randomUUID(),
+      tenantId: key.tenantId,
+      communityId: key.communityId,
+      name: request.deviceName || randomText(20),
+    };
+    const lookupHash = lookupHashOf(credentials);
+    const basic = credentials.kind === 'MQTT_BASIC' ? credentials : undefined;
+    const passwordHash = basic?.password ? await hashPassword(basic.password) : null;
+    try {
+      await db.tenant(key.tenantId, async (tx) => {
+        await insertEdge(tx, edge, {
+          kind: credentials.kind,
+          lookupHash,
+          clientId: basic?.clientId ?? null,
+          userName: basic?.userName ?? null,
+          passwordHash,
+        });
+        await writeEvent(tx, {
+          topic: 'device.registered.v1',
+          key: edge.id,
+          tenantId: edge.tenantId,
+          message: { edgeId: edge.id, name: edge.name, communityId: edge.communityId },
+        });
+      });
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      const known = await db.tenant(key.tenantId, (tx) => findEdgeByName(tx, edge.name));
+      const repeated = known?.edge.communityId === key.communityId && known.lookupHash?.equals(lookupHash) === true && !basic?.password;
+      if (!repeated) return failure;
+    }
+    log.info({ edgeId: edge.id, tenantId: edge.tenantId, name: edge.name }, 'an edge registered itself');
+    return success(credentials);
+  };
+
+/** Undefined when they cannot be used: X.509 without TLS, basic without anything. */
+function chooseCredentials(request: ProvisionRequest): Credentials | undefined {
+  switch (request.credentialsType ?? 'ACCESS_TOKEN') {
+    case 'ACCESS_TOKEN':
+      return { kind: 'ACCESS_TOKEN', token: request.token || randomText(20) };
+    case 'MQTT_BASIC': {
+      const [clientId, userName, password] = [request.clientId, request.username, request.password].map((value) => value || undefined);
+      return clientId || userName ? { kind: 'MQTT_BASIC', clientId, userName, password } : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function success(credentials: Credentials): unknown {
+  const { kind } = credentials;
+  if (kind === 'ACCESS_TOKEN') return { status: 'SUCCESS', credentialsType: kind, credentialsValue: credentials.token };
+  const { clientId, userName, password } = credentials;
+  return {
+    status: 'SUCCESS',
+    credentialsType: kind,
+    credentialsValue: { clientId: clientId ?? null, userName: userName ?? null, password: password ?? null },
+  };
+}

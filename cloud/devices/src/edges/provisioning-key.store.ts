@@ -1,0 +1,56 @@
+import type { Tx } from '@star/platform';
+import type { ProvisioningKey } from '@stardipper/proto';
+import { afterCondition, afterCursor, cursorMicros, type PageRequest, pageOf } from '../paging';
+
+interface KeyRow {
+  id: string;
+  tenant_id: string;
+  community_id: string;
+  key: string;
+  secret_hash: Buffer;
+  created_at: Date;
+  cursor_micros: string;
+}
+
+const item = (row: KeyRow): ProvisioningKey => ({
+  id: row.id,
+  communityId: row.community_id,
+  key: row.key,
+  createdAt: row.created_at.toISOString(),
+});
+
+export async function insertProvisioningKey(
+  tx: Tx,
+  key: { id: string; tenantId: string; communityId: string; key: string; secretHash: Buffer },
+): Promise<ProvisioningKey> {
+  const [row] = await tx.query<KeyRow>(
+    `INSERT INTO devices.provisioning_keys (id, tenant_id, community_id, key, secret_hash) VALUES ($1, $2, $3, $4, $5) RETURNING *`,
+    [key.id, key.tenantId, key.communityId, key.key, key.secretHash],
+  );
+  return item(row as KeyRow);
+}
+
+export async function listProvisioningKeys(
+  tx: Tx,
+  { cursor, limit }: PageRequest,
+): Promise<{ items: ProvisioningKey[]; nextCursor: string | null }> {
+  const after = afterCursor(cursor);
+  const rows = await tx.query<KeyRow>(
+    `SELECT k.*, ${cursorMicros('k')} FROM devices.provisioning_keys k WHERE ${afterCondition('k', '$1', '$2')} ORDER BY k.created_at, k.id LIMIT $3`,
+    [after.micros, after.id, limit + 1],
+  );
+  return pageOf(rows, limit, item);
+}
+
+export async function deleteProvisioningKey(tx: Tx, id: string): Promise<boolean> {
+  return (await tx.execute('DELETE FROM devices.provisioning_keys WHERE id = $1', [id])) > 0;
+}
+
+/** Whose key it is, across tenants: a box that registers has nothing else to show. */
+export async function findProvisioningKey(
+  tx: Tx,
+  key: string,
+): Promise<{ tenantId: string; communityId: string; secretHash: Buffer } | undefined> {
+  const [row] = await tx.query<KeyRow>('SELECT * FROM devices.provisioning_keys WHERE key = $1', [key]);
+  return row && { tenantId: row.tenant_id, communityId: row.community_id, secretHash: row.secret_hash };
+}

@@ -1,0 +1,19 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Tx } from '@star/platform';
+import type { EdgeIdentity } from '../edges/edge';
+
+export interface RejectedReport {
+  readonly key: string;
+  readonly body: string;
+  readonly reason: string;
+}
+
+/** Keeps it; the same body of the same edge is one row with a count, however often it is sent. */
+export async function keepRejectedReport(tx: Tx, edge: EdgeIdentity, report: RejectedReport): Promise<void> {
+  const body = Buffer.from(report.body);
+  await tx.execute(
+    `INSERT INTO devices.rejected_reports AS r (id, tenant_id, edge_id, key, body, body_sha256, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)
+     ON CONFLICT ON CONSTRAINT rejected_reports_body DO UPDATE SET times = r.times + 1, last_at = now(), reason = excluded.reason`,
+    [randomUUID(), edge.tenantId, edge.id, report.key, body, createHash('sha256').update(body).digest(), report.reason.slice(0, 1000)],
+  );
+}
