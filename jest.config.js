@@ -8,6 +8,8 @@ module.exports = {
   roots: ['<rootDir>/proto', '<rootDir>/cloud', '<rootDir>/edge', '<rootDir>/tools'],
   testMatch: ['**/src/**/*.test.ts', '**/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['/dist/', '/.star/'],
+  // Suites that need a real Kafka run with `npm run test:stack`.
+  testPathIgnorePatterns: ['/node_modules/', ...(process.env.STACK === '1' ? [] : ['\\.stack\\.test\\.ts$'])],
   moduleNameMapper: stardipper,
   transform: {
     '^.+\\.(ts|m?js)$': ['@swc/jest', {

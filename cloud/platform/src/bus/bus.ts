@@ -77,7 +77,8 @@ export interface DeadLetter {
 /** The bus port: a log in PostgreSQL, or Kafka. */
 export interface Bus {
   /**
-   * Durable when it resolves; all or nothing per call. Used by the outbox relay and by the hub, which batches.
+   * Durable when it resolves; records that cannot be encoded refuse the whole call. When it rejects for another reason,
+   * repeat it: PostgreSQL has nothing of it, Kafka may have a part. Used by the outbox relay and by the hub, which batches.
    * A record that is appended twice is delivered twice: consumers keep an inbox. (A unique index over every id of the
    * retention would cost a random write per record, and Kafka knows no such thing across producers.)
    */
