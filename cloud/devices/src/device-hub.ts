@@ -7,7 +7,7 @@ import { Presence } from './edges/presence';
 import { provisionEdge } from './edges/provision-edge';
 import { closeReasons } from './hub/connection';
 import { Hub } from './hub/hub';
-import { hubChannel, readSignal } from './hub/hub-channel';
+import { hubChannel, readSignal } from './hub/hub-channel.store';
 import type { HubSettings } from './hub/hub-settings';
 import type { SecretBox } from './recorders/secret-box';
 import { answerCall, type SignCrops } from './rpc/answer-call';

@@ -1,6 +1,6 @@
 /** Real: PostgreSQL, the bus in it, TCP, mqtt.js as the device, raw sockets where no library would misbehave. */
 import { randomUUID } from 'node:crypto';
-import { aWorld, anEdge, Device, fallibleBus, pause, provision, RawClient, until, type World } from './world';
+import { anEdge, aWorld, Device, fallibleBus, pause, provision, RawClient, silent, until, type World } from './world';
 
 const telemetry = 'v1/devices/me/telemetry';
 const attributes = 'v1/devices/me/attributes';
@@ -52,14 +52,9 @@ describe('logging in', () => {
   });
 
   it('answers "unavailable" while the database is away', async () => {
-    const db = { ...world.database.db, system: () => Promise.reject(new Error('away')) };
-    const { devices } = await world.devices();
-    await devices.stop();
-    const { createDeviceHub } = await import('../src/device-hub');
-    const { defaultHubSettings } = await import('../src');
-    const { silent } = await import('./world');
+    const { db } = world.database;
     const hub = createDeviceHub({
-      db: { ...db, system: (why, work) => (why === 'device login' ? db.system() : world.database.db.system(why, work)) },
+      db: { ...db, system: (why, work) => (why === 'device login' ? Promise.reject(new Error('away')) : db.system(why, work)) },
       bus: world.bus,
       writeEvent: async () => {},
       log: silent,
@@ -157,7 +152,9 @@ describe('topics', () => {
     await main.devices.setSharedAttributes(world.tenants[0], a.edgeId, new Map([['onlyA', 1]]));
     await pause(100);
     expect(listener.messages).toEqual([]);
-    await expect(main.devices.setSharedAttributes(world.tenants[0], b.edgeId, new Map([['x', 1]]))).rejects.toMatchObject({ code: 'edge.not_found' });
+    await expect(main.devices.setSharedAttributes(world.tenants[0], b.edgeId, new Map([['x', 1]]))).rejects.toMatchObject({
+      code: 'edge.not_found',
+    });
     await Promise.all([listener.end(), speaker.end()]);
   });
 });
@@ -180,7 +177,11 @@ describe('telemetry', () => {
       '{"y":true}',
       '{"big":9007199254740993,"huge":"123456789012345678901234567890"}',
     ]);
-    expect(records[1]).toMatchObject({ tenantId: world.tenants[0], occurredAt: new Date(1_700_000_000_000), message: { edgeId, tsMs: 1_700_000_000_000 } });
+    expect(records[1]).toMatchObject({
+      tenantId: world.tenants[0],
+      occurredAt: new Date(1_700_000_000_000),
+      message: { edgeId, tsMs: 1_700_000_000_000 },
+    });
     await device.end();
   });
 
@@ -215,7 +216,12 @@ describe('telemetry', () => {
     await device.publish(telemetry, { ts: 1_700_000_000_000, values: { taskReport: report } });
     await device.publish(telemetry, { ts: 1_700_000_000_000, values: { taskReport: { ...report, seq: 'one' }, other: 1 } });
     const record = await world.record('search.progressed.v1', (r) => r.message.taskId === taskId);
-    expect(record).toMatchObject({ id: `${edgeId}:${taskId}:1`, key: taskId, tenantId: world.tenants[0], message: { edgeId, reportId: `${taskId}:1` } });
+    expect(record).toMatchObject({
+      id: `${edgeId}:${taskId}:1`,
+      key: taskId,
+      tenantId: world.tenants[0],
+      message: { edgeId, reportId: `${taskId}:1` },
+    });
     expect(JSON.parse(record.message.bodyJson)).toEqual(report);
     await world.record('device.telemetry.v1', (r) => r.key === edgeId && r.message.valuesJson === '{"other":1}');
     const kept = await world.database.db.tenant(world.tenants[0], (tx) =>
@@ -260,15 +266,22 @@ describe('attributes', () => {
     const tenantId = world.tenants[0];
     const device = await Device.connect(main.port, { ...v5, username: token });
     await device.subscribe(attributes);
-    await device.publish(attributes, { firmware: '1.2', nested: { a: 1 } });
-    await main.devices.setSharedAttributes(tenantId, edgeId, new Map<string, unknown>([['limit', 5], ['mode', 'fast']]));
+    await device.publish(attributes, { firmware: 'v1.2', nested: { a: 1 } });
+    await main.devices.setSharedAttributes(
+      tenantId,
+      edgeId,
+      new Map<string, unknown>([
+        ['limit', 5],
+        ['mode', 'fast'],
+      ]),
+    );
     expect((await device.message(attributes)).body).toEqual({ limit: 5, mode: 'fast' });
     const ask = async (id: number, body: unknown) => {
       await device.publish(`v1/devices/me/attributes/request/${id}`, body);
       return (await device.message(`v1/devices/me/attributes/response/${id}`)).body;
     };
-    expect(await ask(1, {})).toEqual({ client: { firmware: '1.2', nested: { a: 1 } }, shared: { limit: 5, mode: 'fast' } });
-    expect(await ask(2, { clientKeys: 'firmware,unknown' })).toEqual({ client: { firmware: '1.2' } });
+    expect(await ask(1, {})).toEqual({ client: { firmware: 'v1.2', nested: { a: 1 } }, shared: { limit: 5, mode: 'fast' } });
+    expect(await ask(2, { clientKeys: 'firmware,unknown' })).toEqual({ client: { firmware: 'v1.2' } });
     expect(await ask(3, { sharedKeys: 'unknown' })).toEqual({});
     device.messages.length = 0;
     await main.devices.setSharedAttributes(tenantId, edgeId, new Map([['limit', 6]]), ['mode']);
@@ -284,7 +297,16 @@ describe('attributes', () => {
     const tenantId = world.tenants[0];
     const device = await Device.connect(main.port, { ...v5, username: token });
     await device.subscribe(attributes);
-    const settings = { name: 'Lobby', kind: 'isapi', baseUrl: 'http://10.0.0.2', username: 'admin', password: 'pässword', maxSessions: 2, timeMode: 'auto', timeZone: 'Asia/Shanghai' } as const;
+    const settings = {
+      name: 'Lobby',
+      kind: 'isapi',
+      baseUrl: 'http://10.0.0.2',
+      username: 'admin',
+      password: 'pässword',
+      maxSessions: 2,
+      timeMode: 'auto',
+      timeZone: 'Asia/Shanghai',
+    } as const;
     const recorder = await main.devices.addRecorder(tenantId, edgeId, settings);
     expect(recorder).not.toHaveProperty('password');
     const key = `recorder.${recorder.id}`;
@@ -340,8 +362,15 @@ describe('abuse', () => {
     device.publish(telemetry, JSON.stringify({ x: 'y'.repeat(65_536) })).catch(() => {});
     await device.whenClosed();
     const slow = await RawClient.logIn(main.port, token);
-    const { generate } = await import('mqtt-packet');
-    for (const byte of generate({ cmd: 'publish', topic: telemetry, payload: '{"slow":1}', qos: 1, messageId: 7, dup: false, retain: false })) {
+    for (const byte of generate({
+      cmd: 'publish',
+      topic: telemetry,
+      payload: '{"slow":1}',
+      qos: 1,
+      messageId: 7,
+      dup: false,
+      retain: false,
+    })) {
       slow.socket.write(Buffer.of(byte));
       await pause(0);
     }
@@ -359,7 +388,12 @@ describe('abuse', () => {
     const twice = await RawClient.logIn(port, token);
     twice.send({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true, clientId: '', keepalive: 60, username: token });
     await twice.whenClosed();
-    for (const garbage of [[0x10, 0x04, 0, 9, 0x4d, 0x51], [0xf0, 0], [0x10, 0xff, 0xff, 0xff, 0xff], [0x47, 0x45, 0x54, 0x20]]) {
+    for (const garbage of [
+      [0x10, 0x04, 0, 9, 0x4d, 0x51],
+      [0xf0, 0],
+      [0x10, 0xff, 0xff, 0xff, 0xff],
+      [0x47, 0x45, 0x54, 0x20],
+    ]) {
       const client = await RawClient.open(port);
       client.socket.write(Buffer.from(garbage));
       await client.whenClosed();
@@ -398,7 +432,9 @@ describe('abuse', () => {
   });
 
   it('closes a device beyond its rates, also when it comes back at once, and says the limits when asked', async () => {
-    const { devices, port, stop } = await world.devices({ hub: { rateLimits: { messages: '5:3600', telemetryMessages: '', telemetryDataPoints: '' } } });
+    const { devices, port, stop } = await world.devices({
+      hub: { rateLimits: { messages: '5:3600', telemetryMessages: '', telemetryDataPoints: '' } },
+    });
     const { edgeId, token } = await anEdge(world, devices, port);
     const device = await Device.connect(port, { ...v5, username: token });
     await device.publish('v1/devices/me/rpc/request/1', { method: 'getSessionLimits', params: {} });

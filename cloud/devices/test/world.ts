@@ -1,7 +1,8 @@
 /** What the tests of devices share: a database and a bus that are real, devices that talk MQTT, and a second tenant. */
+
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { randomBytes, randomUUID } from 'node:crypto';
 import { type Bus, type BusRecord, firstTime, openPostgresBus, type PostgresBus, type Relay, startRelay, writeEvent } from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import type { Topic } from '@stardipper/proto';
@@ -56,7 +57,8 @@ export async function aWorld(): Promise<World> {
         firstTime,
         log: silent,
         secretKey,
-        signCrops: async (tenantId, edgeId, ids) => ids.map((sightingId) => ({ sightingId, url: `http://objects.test/${tenantId}/${edgeId}/${sightingId}` })),
+        signCrops: async (tenantId, edgeId, ids) =>
+          ids.map((sightingId) => ({ sightingId, url: `http://objects.test/${tenantId}/${edgeId}/${sightingId}` })),
         hasCommunity: async (_tenantId, id) => id === communityId,
         leaseMs: 1500,
         expiryEveryMs: 100,
@@ -233,7 +235,12 @@ export interface RegisteredEdge {
 }
 
 /** Registers over MQTT, as a box does. */
-export async function provision(port: number, key: { key: string; secret?: string }, request: Record<string, unknown> = {}, options: IClientOptions = {}) {
+export async function provision(
+  port: number,
+  key: { key: string; secret?: string },
+  request: Record<string, unknown> = {},
+  options: IClientOptions = {},
+) {
   const device = await Device.connect(port, { username: 'provision', ...options });
   try {
     expect(await device.subscribe('/provision/response')).toEqual([1]);

@@ -3,7 +3,7 @@ import { devicesErrors } from '../devices.errors';
 import type { EdgeIdentity } from '../edges/edge';
 import { edgeExists } from '../edges/edge.store';
 import type { DeviceSession } from '../hub/device-session';
-import { signalHubs } from '../hub/hub-channel';
+import { signalHubs } from '../hub/hub-channel.store';
 import { type AttributesRequest, BadPayload, parseJson } from '../hub/payloads';
 import { recorderAttributes } from '../recorders/recorder-attributes';
 import type { SecretBox } from '../recorders/secret-box';

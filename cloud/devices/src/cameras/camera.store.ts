@@ -15,8 +15,10 @@ export async function upsertCameras(
 ): Promise<void> {
   if (channels.length === 0) return;
   await tx.execute(
-    `INSERT INTO devices.cameras AS c (id, tenant_id, edge_id, recorder_id, channel, reported_name, online)
-     SELECT v.id, $1, $2, $3, v.channel, v.name, v.online FROM unnest($4::uuid[], $5::int[], $6::text[], $7::bool[]) AS v (id, channel, name, online)
+    // Lists go by created_at: a microsecond per channel puts the cameras found together in the recorder's order.
+    `INSERT INTO devices.cameras AS c (id, tenant_id, edge_id, recorder_id, channel, reported_name, online, created_at)
+     SELECT v.id, $1, $2, $3, v.channel, v.name, v.online, now() + v.channel * interval '1 microsecond'
+     FROM unnest($4::uuid[], $5::int[], $6::text[], $7::bool[]) AS v (id, channel, name, online)
      ORDER BY v.channel
      ON CONFLICT ON CONSTRAINT cameras_channel DO UPDATE SET reported_name = excluded.reported_name, online = excluded.online
        WHERE (c.reported_name, c.online) IS DISTINCT FROM (excluded.reported_name, excluded.online)`,

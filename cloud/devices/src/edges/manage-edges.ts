@@ -1,7 +1,7 @@
 import { type Database, isUniqueViolation, type WriteEvent } from '@star/platform';
 import type { Edge } from '@stardipper/proto';
 import { devicesErrors } from '../devices.errors';
-import { signalHubs } from '../hub/hub-channel';
+import { signalHubs } from '../hub/hub-channel.store';
 import { afterCursor, type PageRequest } from '../paging';
 import { announceEnd } from '../rpc/announce-end';
 import { failRpcsOf } from '../rpc/rpc.store';

@@ -21,6 +21,11 @@ export async function renewLease(tx: Tx, hubId: string, leaseMs: number): Promis
   return row?.lapsed ?? true;
 }
 
+/** This hub is no more, and whatever still names it is offline. */
+export async function releaseLease(tx: Tx, hubId: string): Promise<void> {
+  await tx.execute(`UPDATE devices.hubs SET lease_until = '-infinity' WHERE id = $1`, [hubId]);
+}
+
 /** Marks up to `limit` edges of dead hubs offline and answers them; dead hubs without edges are removed. */
 export async function evictDeadHubs(tx: Tx, limit: number): Promise<PresenceRow[]> {
   const rows = await tx.query<{ id: string; tenant_id: string }>(

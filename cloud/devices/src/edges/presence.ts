@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Log, WriteEvent } from '@star/platform';
 import type { DeviceSession } from '../hub/device-session';
-import { signalHubs } from '../hub/hub-channel';
-import { evictDeadHubs, markOffline, markOnline, renewLease, touchSeen } from './presence.store';
+import { signalHubs } from '../hub/hub-channel.store';
+import { evictDeadHubs, markOffline, markOnline, releaseLease, renewLease, touchSeen } from './presence.store';
 
 export interface PresenceDeps {
   readonly db: Database;
@@ -35,6 +35,7 @@ export class Presence {
   readonly #seen = new Map<string, number>();
   readonly #stop = new AbortController();
   #beating: Promise<void> | undefined;
+  #abandoned = false;
 
   constructor(private readonly deps: PresenceDeps) {}
 
@@ -51,19 +52,22 @@ export class Presence {
     await Promise.all(this.#writing.values());
     const { db, hubId } = this.deps;
     await db
-      .system('hub stops', (tx) => tx.execute(`UPDATE devices.hubs SET lease_until = '-infinity' WHERE id = $1`, [hubId]))
+      .system('hub stops', (tx) => releaseLease(tx, hubId))
       .catch((error: unknown) => this.deps.log.warn({ err: error }, 'the lease of this hub runs out by itself'));
   }
 
   /** Ends without a word, as a killed process does; for tests of exactly that. */
   async abandon(): Promise<void> {
+    this.#abandoned = true;
     this.#stop.abort();
     this.#changed.clear();
     await this.#beating;
     await Promise.all(this.#writing.values());
   }
 
+  /** A session of this edge has begun or ended here. */
   changed(session: DeviceSession): void {
+    if (this.#abandoned) return;
     this.#changed.set(session.edge.id, session);
     if (this.#writing.has(session.edge.id)) return;
     const writing = this.#write(session.edge.id).finally(() => this.#writing.delete(session.edge.id));

@@ -1,17 +1,8 @@
 import type { IPublishPacket, ISubscribePacket, Packet } from 'mqtt-packet';
 import type { EdgeIdentity } from '../edges/edge';
 import { type Connection, closeReasons, type PacketHandler } from './connection';
-import {
-  type AttributesRequest,
-  BadPayload,
-  parseJson,
-  readAttributes,
-  readAttributesRequest,
-  readRpcCall,
-  readTelemetry,
-  type TelemetryEntry,
-} from './payloads';
-import type { RateLimit } from './rate-limit';
+import { BadPayload, parseJson, readAttributes, readAttributesRequest, readRpcCall, readTelemetry } from './payloads';
+import type { DeviceRates, SessionLimits, SessionPorts } from './session-ports';
 import {
   attributesReplyTopic,
   attributesTopic,
@@ -22,34 +13,6 @@ import {
   type Uplink,
   uplinkOf,
 } from './topics';
-
-/** What a session needs of the rest of devices. Every promise that resolves means: durable, the device may forget it. */
-export interface SessionPorts {
-  acceptTelemetry(edge: EdgeIdentity, entries: readonly TelemetryEntry[]): Promise<void>;
-  saveClientAttributes(edge: EdgeIdentity, values: ReadonlyMap<string, unknown>): Promise<void>;
-  readAttributes(edge: EdgeIdentity, request: AttributesRequest): Promise<Record<string, unknown>>;
-  /** The answer to a client-side RPC, whatever it is; a rejection is answered as unavailable. */
-  answerCall(edge: EdgeIdentity, method: string, params: unknown): Promise<unknown>;
-  /** The device can take RPCs from now on. */
-  rpcSubscribed(session: DeviceSession): void;
-  acceptReply(session: DeviceSession, requestId: number, replyJson: string, readAt: number): Promise<void>;
-  closed(session: DeviceSession): void;
-  /** True while Star as a whole cannot take more. */
-  overloaded(): boolean;
-}
-
-export interface SessionLimits {
-  /** Packets being worked on; further ones stay in the socket. */
-  readonly maxInFlight: number;
-  readonly maxPayloadBytes: number;
-}
-
-/** One device's limits; kept by the hub across its reconnects. */
-export interface DeviceRates {
-  readonly messages: RateLimit;
-  readonly telemetryMessages: RateLimit;
-  readonly telemetryDataPoints: RateLimit;
-}
 
 class RateExceeded extends Error {}
 

@@ -3,11 +3,12 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { IConnectPacket } from 'mqtt-packet';
 import type { EdgeIdentity } from '../edges/edge';
 import { Connection, closeReasons } from './connection';
-import { type DeviceRates, DeviceSession, type SessionPorts } from './device-session';
+import { DeviceSession } from './device-session';
 import type { HubSettings } from './hub-settings';
 import { LoginHandler, type LoginPorts } from './login';
 import { type ProvisionPorts, ProvisionSession } from './provision-session';
 import { RateLimit } from './rate-limit';
+import type { DeviceRates, SessionPorts } from './session-ports';
 
 export interface HubPorts extends SessionPorts, Pick<LoginPorts, 'logIn'>, Pick<ProvisionPorts, 'provision'> {
   /** A session has begun and the device has its CONNACK. */

@@ -4,7 +4,7 @@ import { type createRecorder, type patchRecorder, type Recorder, recorderAttribu
 import type { z } from 'zod';
 import { devicesErrors } from '../devices.errors';
 import { edgeExists } from '../edges/edge.store';
-import { signalHubs } from '../hub/hub-channel';
+import { signalHubs } from '../hub/hub-channel.store';
 import type { PageRequest } from '../paging';
 import * as store from './recorder.store';
 import { listRecorders } from './recorder-list.read';

@@ -1,5 +1,5 @@
 import type { Tx, WriteEvent } from '@star/platform';
-import { signalHubs } from '../hub/hub-channel';
+import { signalHubs } from '../hub/hub-channel.store';
 import type { EndedRpc } from './rpc.store';
 
 /** Tells whoever asked: over the bus, or, for a question somebody waits for, the hubs. In the transaction that ended it. */

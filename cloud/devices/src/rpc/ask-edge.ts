@@ -2,8 +2,9 @@ import type { Database } from '@star/platform';
 import { maxPayloadBytes } from '@stardipper/proto';
 import { devicesErrors } from '../devices.errors';
 import { findEdge } from '../edges/edge-list.read';
-import { signalHubs } from '../hub/hub-channel';
-import type { Answer, Dispatcher } from './dispatcher';
+import { signalHubs } from '../hub/hub-channel.store';
+import type { Dispatcher } from './dispatcher';
+import type { Answer } from './line';
 import { deleteQuestion, endOf, insertRpc } from './rpc.store';
 
 export interface AskEdgeDeps {

@@ -2,6 +2,7 @@ import type { Database, Log, WriteEvent } from '@star/platform';
 import { devicesErrors } from '../devices.errors';
 import type { DeviceSession } from '../hub/device-session';
 import { announceEnd } from './announce-end';
+import { type Answer, firstQuestion, type Line, newLine, type Sent } from './line';
 import { ProgressWriter } from './progress-writer';
 import { type FinalState, type OpenRpc, wallClockMs } from './rpc';
 import { edgesWithForgottenRpcs, endRpc, openRpcs, type RpcEnd } from './rpc.store';
@@ -14,43 +15,9 @@ export interface DispatcherDeps {
   readonly ackTimeoutMs: number;
 }
 
-interface Sent {
-  readonly rpc: OpenRpc;
-  readonly writtenAt: number;
-  ackedAt?: number;
-}
-
-interface Question {
-  readonly writtenAt: number;
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: Error) => void;
-}
-
-export interface Answer {
-  readonly replyJson: string;
-  readonly roundTripMs: number;
-}
-
-/** What is going on with one session. */
-interface Line {
-  readonly session: DeviceSession;
-  readonly waiting: Map<number, OpenRpc>;
-  readonly sent: Map<number, Sent>;
-  readonly questions: Map<number, Question>;
-  /** After a timeout nothing is sent until the device has been heard of since. */
-  quietSince: number;
-  loading: boolean;
-  loadAgain: boolean;
-  /** Ended while the table was being read: the reading may still show them open. */
-  readonly endedMeanwhile: Set<number>;
-  nextQuestion: number;
-}
-
 /** Calls held in memory for one device; the rest waits in the table. */
 const maxHeld = 500;
 const maxQuestions = 50;
-/** Ids of questions, which no table numbers, are in the upper half of the positive integers. */
-const firstQuestion = 2 ** 30;
 const sweepEveryMs = 250;
 const forgottenEveryMs = 5000;
 
@@ -80,18 +47,7 @@ export class Dispatcher {
   subscribed(session: DeviceSession): void {
     if (this.#lines.get(session.edge.id)?.session !== session) {
       this.#drop(session.edge.id);
-      this.#lines.set(session.edge.id, {
-        session,
-        waiting: new Map(),
-        sent: new Map(),
-        questions: new Map(),
-        quietSince: 0,
-        loading: false,
-        loadAgain: false,
-        endedMeanwhile: new Set(),
-        // A random start: a reply meant for a question of the last session finds none.
-        nextQuestion: firstQuestion + Math.floor(Math.random() * (firstQuestion - 1_000_000)),
-      });
+      this.#lines.set(session.edge.id, newLine(session));
     }
     this.wake(session.edge.id);
   }

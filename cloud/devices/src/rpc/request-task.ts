@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BusRecord, Database, FirstTime, Log, WriteEvent } from '@star/platform';
 import { type events, maxPayloadBytes } from '@stardipper/proto';
-import { signalHubs } from '../hub/hub-channel';
+import { signalHubs } from '../hub/hub-channel.store';
 import { devicesGroup } from '../recorders/apply-recorder-report';
 import { announceEnd } from './announce-end';
 import type { Dispatcher } from './dispatcher';
