@@ -1,5 +1,8 @@
 /** Real: PostgreSQL, the bus in it, TCP, mqtt.js as the device, raw sockets where no library would misbehave. */
 import { randomUUID } from 'node:crypto';
+import { generate } from 'mqtt-packet';
+import { defaultHubSettings } from '../src';
+import { createDeviceHub } from '../src/device-hub';
 import { anEdge, aWorld, Device, fallibleBus, pause, provision, RawClient, silent, until, type World } from './world';
 
 const telemetry = 'v1/devices/me/telemetry';
