@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors/app-error';
+import type { Log } from '../postgres/open-database';
 import type { BusRecord, RetryOptions, SubscribeBatchOptions, SubscribeOptions } from './bus';
 import { busErrors } from './bus.errors';
 import { decodeRecord } from './codec';
@@ -20,7 +21,12 @@ export function reasonOf(error: unknown): string {
  * Runs `work` until it succeeds or the retry options are spent; both drivers use it, so both fail alike.
  * Throws only when `signal` aborts while it waits between attempts: then nothing is decided, and the record will be delivered again.
  */
-export async function deliver(work: () => Promise<void>, retry: RetryOptions, signal: AbortSignal): Promise<Outcome> {
+export async function deliver(
+  work: () => Promise<void>,
+  retry: RetryOptions,
+  signal: AbortSignal,
+  onFailure: (error: unknown) => void = () => {},
+): Promise<Outcome> {
   const maxAttempts = retry.maxAttempts ?? 8;
   const patienceMs = retry.patienceMs ?? 600_000;
   const startedAt = performance.now();
@@ -33,6 +39,7 @@ export async function deliver(work: () => Promise<void>, retry: RetryOptions, si
       return { handled: true };
     } catch (error) {
       const temporary = error instanceof AppError && error.retry && error.code !== 'bus.handler_timeout';
+      onFailure(error);
       if (!temporary) attempts += 1;
       const spent = temporary ? performance.now() - startedAt >= patienceMs : attempts >= maxAttempts;
       if (spent) return { handled: false, reason: reasonOf(error) };
@@ -58,11 +65,15 @@ async function within(work: () => Promise<void>, timeoutMs: number): Promise<voi
 export interface Work {
   readonly maxBatch: number;
   readonly run: (records: readonly BusRecord[]) => Promise<void>;
+  /** Says that a try failed and another follows; without it a handler that never succeeds would be silent for minutes. */
+  readonly failed: (records: readonly BusRecord[], error: unknown) => void;
 }
 
-export function workOf(options: SubscribeOptions | SubscribeBatchOptions): Work {
-  if ('handle' in options) return { maxBatch: 1, run: (records) => options.handle(records[0] as BusRecord) };
-  return { maxBatch: options.maxBatch ?? 1000, run: options.handleBatch };
+export function workOf(options: SubscribeOptions | SubscribeBatchOptions, log: Log | undefined): Work {
+  const failed: Work['failed'] = (records, err) =>
+    log?.warn({ err, group: options.group, topic: records[0]?.topic, id: records[0]?.id, records: records.length }, 'a handler failed');
+  if ('handle' in options) return { maxBatch: 1, failed, run: (records) => options.handle(records[0] as BusRecord) };
+  return { maxBatch: options.maxBatch ?? 1000, failed, run: options.handleBatch };
 }
 
 /** How often a whole batch is tried before its records are tried one by one, each with all its attempts. */
@@ -77,12 +88,22 @@ export async function deliverBatch(
 ): Promise<{ index: number; reason: string }[]> {
   if (records.length > 1) {
     const maxAttempts = Math.min(maxBatchAttempts, retry.maxAttempts ?? maxBatchAttempts);
-    const outcome = await deliver(() => work.run(records), { ...retry, maxAttempts }, signal);
+    const outcome = await deliver(
+      () => work.run(records),
+      { ...retry, maxAttempts },
+      signal,
+      (error) => work.failed(records, error),
+    );
     if (outcome.handled) return [];
   }
   const failed: { index: number; reason: string }[] = [];
   for (const [index, record] of records.entries()) {
-    const outcome = await deliver(() => work.run([record]), retry, signal);
+    const outcome = await deliver(
+      () => work.run([record]),
+      retry,
+      signal,
+      (error) => work.failed([record], error),
+    );
     if (!outcome.handled) failed.push({ index, reason: outcome.reason });
   }
   return failed;

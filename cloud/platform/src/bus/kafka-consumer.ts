@@ -45,7 +45,7 @@ export class KafkaConsumer implements Subscription {
     private readonly options: SubscribeOptions | SubscribeBatchOptions,
     private readonly onStopped: () => void,
   ) {
-    this.#work = workOf(options);
+    this.#work = workOf(options, env.log);
   }
 
   async start(): Promise<void> {

@@ -60,7 +60,7 @@ export class PostgresConsumer implements Subscription {
     private readonly options: SubscribeOptions | SubscribeBatchOptions,
     private readonly onStopped: () => void,
   ) {
-    this.#work = workOf(options);
+    this.#work = workOf(options, env.log);
   }
 
   async start(): Promise<void> {
