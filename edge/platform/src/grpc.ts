@@ -84,7 +84,8 @@ export function streaming<Q, A>(handle: (request: Q, signal: AbortSignal) => Asy
       }
       call.end();
     };
-    run().catch((error: unknown) => call.destroy(Object.assign(new Error(), toGrpcError(error))));
+    // Emitted, not destroyed with: a destroyed stream never sends its status, and the caller waits for ever.
+    run().catch((error: unknown) => call.emit('error', Object.assign(new Error(), toGrpcError(error))));
   };
 }
 

@@ -38,7 +38,8 @@ export const keyframesSuffice = (segment: ProbedSegment): boolean =>
 
 /**
  * ffmpeg's arguments. Keyframes are skipped to in the demuxer (-discard) and in the decoder (-skip_frame): both
- * together take half the time of either. Times leave on pipe 3, one line a frame, in microseconds of the file's own
+ * together take half the time of either. With B-frames in MP4 the demuxer's skipping shifts times by up to 300 ms
+ * (it forgets to move on in the table of display offsets), so there only the decoder skips. Times leave on pipe 3, one line a frame, in microseconds of the file's own
  * time (-copyts): exact, where progress lines or a constant frame rate are not.
  */
 export function decodeArguments(tools: FfmpegTools, segment: ProbedSegment, threads: number): string[] {
@@ -48,7 +49,7 @@ export function decodeArguments(tools: FfmpegTools, segment: ProbedSegment, thre
   const times = 'metadata=mode=add:key=k:value=1,metadata=mode=print:file=pipe\\\\:3:direct=1';
   return [
     ...['-nostdin', '-v', 'error', '-copyts', '-threads', String(threads)],
-    ...(keyframes ? ['-skip_frame', 'nokey', '-discard', 'nokey'] : ['-skip_loop_filter', 'noref']),
+    ...(keyframes ? ['-skip_frame', 'nokey', ...(segment.reordered ? [] : ['-discard', 'nokey'])] : ['-skip_loop_filter', 'noref']),
     ...inputArguments(segment.path, segment.isHikvision),
     ...['-map', '0:v:0', '-an', '-sn', '-dn', '-vf', `settb=AVTB,${select},${times}`],
     ...tools.passthrough,
@@ -89,6 +90,10 @@ export async function* decodeFrames(segment: ProbedSegment, options: DecodeOptio
         break;
       }
       frames++;
+      if (Number.isNaN(atUs)) {
+        options.slots.give(slot);
+        continue;
+      }
       yield { slot, atMs: (atUs - segment.originUs) / 1000 };
     }
     const { said, stalled } = await decoder.ended;
@@ -137,7 +142,7 @@ class FrameFiller {
   }
 }
 
-/** The side pipe with one `frame:0 pts:1000000 pts_time:1` per frame. */
+/** The side pipe with one `frame:0 pts:1000000 pts_time:1` per frame; a frame of unknown time is NaN. */
 class FrameTimes {
   private readonly known: number[] = [];
   private readonly waiting: ((at: number | undefined) => void)[] = [];
@@ -146,11 +151,11 @@ class FrameTimes {
   constructor(pipe: Readable) {
     const lines = createInterface({ input: pipe });
     lines.on('line', (line) => {
-      const pts = /^frame:\d+\s+pts:(-?\d+)/.exec(line)?.[1];
-      if (pts === undefined) return;
+      const frame = /^frame:\d+\s+pts:(\S+)/.exec(line);
+      if (!frame) return;
       const next = this.waiting.shift();
-      if (next) next(Number(pts));
-      else if (this.known.length < MAX_TIMES_AHEAD) this.known.push(Number(pts));
+      if (next) next(Number(frame[1]));
+      else if (this.known.length < MAX_TIMES_AHEAD) this.known.push(Number(frame[1]));
     });
     lines.on('close', () => {
       this.ended = true;

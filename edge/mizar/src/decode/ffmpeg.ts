@@ -67,6 +67,8 @@ export function watch(command: string, args: readonly string[], pipes: number, s
   let stalled = false;
   const kill = (): void => {
     child.kill('SIGKILL');
+    // What it had written and nobody reads would keep the pipes, and so the child, from being over.
+    for (const pipe of child.stdio) pipe?.destroy();
   };
   const timer = setInterval(
     () => {

@@ -14,6 +14,8 @@ export interface ProbedSegment extends SegmentTimes {
   readonly width: number;
   readonly height: number;
   readonly colour: YuvColour;
+  /** Frames may be stored in another order than shown. */
+  readonly reordered: boolean;
   /** Planar 4:2:0 as the decoder has it, so that nothing is converted. */
   readonly pixelFormat: 'yuv420p' | 'yuvj420p';
 }
@@ -29,6 +31,7 @@ const streamSection = z.object({
   pix_fmt: z.string().default(''),
   color_range: z.string().default(''),
   color_space: z.string().default(''),
+  has_b_frames: z.coerce.number().default(0),
   time_base: z.string().regex(/^\d+\/\d+$/),
   avg_frame_rate: z.string().default('0/0'),
 });
@@ -95,13 +98,16 @@ export function parseCompact(line: string): [string, Record<string, string>] {
   return [section, fields];
 }
 
-function describeStream(fields: Record<string, string>): Pick<ProbedSegment, 'codec' | 'width' | 'height' | 'colour' | 'pixelFormat'> {
+function describeStream(
+  fields: Record<string, string>,
+): Pick<ProbedSegment, 'codec' | 'width' | 'height' | 'colour' | 'reordered' | 'pixelFormat'> {
   const parsed = streamSection.safeParse(fields);
   if (!parsed.success || parsed.data.width < 16 || parsed.data.height < 16) throw mizarErrors.segmentCorrupt(parsed.error);
-  const { codec_name: codec, width, height, pix_fmt, color_range, color_space } = parsed.data;
+  const { codec_name: codec, width, height, pix_fmt, color_range, color_space, has_b_frames } = parsed.data;
   if (width * height > MAX_PIXELS) throw mizarErrors.segmentTooLarge(width, height);
   const fullRange = pix_fmt.startsWith('yuvj') || color_range === 'pc';
   // Untagged: what players assume, HD as BT.709 and the rest as BT.601.
   const sd = color_space === '' || color_space === 'unknown' ? height < 720 : color_space.includes('470') || color_space.includes('170');
-  return { codec, width, height, colour: { matrix: sd ? 'bt601' : 'bt709', fullRange }, pixelFormat: fullRange ? 'yuvj420p' : 'yuv420p' };
+  const colour = { matrix: sd ? 'bt601' : 'bt709', fullRange } as const;
+  return { codec, width, height, colour, reordered: has_b_frames > 0, pixelFormat: fullRange ? 'yuvj420p' : 'yuv420p' };
 }

@@ -21,18 +21,22 @@ export interface ClipOptions {
   readonly format?: 'mp4' | 'mpeg';
   readonly width?: number;
   readonly height?: number;
+  /** B-frames, which cameras do not send but editors do. */
+  readonly bFrames?: number;
+  /** Kilobytes of one frame count in a program stream: its packs hold 2 KB, and only the first frame of a pack has a time. */
+  readonly noise?: number;
 }
 
 /** Renders portraits over a moving, noisy background with ffmpeg; 1080p unless told otherwise. */
 export function renderClip(path: string, showings: readonly Showing[], options: ClipOptions): Promise<void> {
-  const { seconds, fps = 12, gopSeconds, codec = 'libx264', format = 'mp4', width = 1920, height = 1080 } = options;
+  const { seconds, fps = 12, gopSeconds, codec = 'libx264', format = 'mp4', width = 1920, height = 1080, bFrames = 0, noise = 5 } = options;
   const gop = Math.round(gopSeconds * fps);
   const command = ffmpeg()
     .input(`gradients=s=${width}x${height}:r=${fps}:d=${seconds}:c0=0x555a60:c1=0x9a9488:speed=0.002:seed=7`)
     .inputFormat('lavfi');
   const photos = [...new Set(showings.map((s) => s.photo))];
   for (const photo of photos) command.input(photo);
-  const filters: string[] = ['[0:v]noise=alls=5:allf=t+u:all_seed=3,format=yuv420p[base0]'];
+  const filters: string[] = [`[0:v]noise=alls=${noise}:allf=t+u:all_seed=3,format=yuv420p[base0]`];
   const uses = photos.map((photo) => showings.filter((s) => s.photo === photo).length);
   photos.forEach((_, p) => {
     filters.push(`[${p + 1}:v]format=rgba,split=${uses[p]}${Array.from({ length: uses[p]! }, (_, k) => `[p${p}_${k}]`).join('')}`);
@@ -49,11 +53,11 @@ export function renderClip(path: string, showings: readonly Showing[], options: 
   });
   const quality =
     codec === 'libx264'
-      ? ['-preset', 'veryfast', '-crf', '23', '-sc_threshold', '0']
+      ? ['-preset', 'veryfast', '-crf', '23', '-sc_threshold', '0', '-bf', String(bFrames)]
       : ['-preset', 'ultrafast', '-crf', '25', '-tag:v', 'hvc1'];
   const keys =
     codec === 'libx265'
-      ? ['-x265-params', `keyint=${gop}:min-keyint=${gop}:scenecut=0:log-level=0`]
+      ? ['-x265-params', `bframes=${bFrames}:keyint=${gop}:min-bframes=${bFrames}:keyint=${gop}:scenecut=0:log-level=0`]
       : ['-g', String(gop), '-keyint_min', String(gop)];
   return new Promise((resolve, reject) => {
     command
@@ -74,4 +78,16 @@ export function putImkhHeader(from: string, to: string): void {
   header.writeUInt16LE(0x0002, 8);
   header.writeUInt16LE(0x0005, 12);
   writeFileSync(to, Buffer.concat([header, readFileSync(from)]));
+}
+
+/** Sound without a picture. */
+export function renderSound(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    ffmpeg()
+      .input('sine=d=2')
+      .inputFormat('lavfi')
+      .on('end', () => resolve())
+      .on('error', reject)
+      .save(path);
+  });
 }
