@@ -109,6 +109,7 @@ export class Downloads {
       try {
         const file = await this.once(key, source, wanted, ticket, signal);
         this.stats.downloads++;
+        source.governor.wentWell();
         return file;
       } catch (error) {
         const last = attempt >= (isFault(error, 'recorder.unreachable') ? Math.min(attempts, MAX_SILENT_TRIES) : attempts);

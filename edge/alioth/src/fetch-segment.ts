@@ -34,9 +34,9 @@ export async function fetchSegment(deps: FetchDeps, key: string, uri: string, es
     response = await openDownload(deps, uri);
     const declared = Number(response.headers['content-length'] ?? 0);
     writer = await spool.begin(key, Math.max(declared, declared > 0 ? 0 : estimateBytes));
-    await copy(response, writer, deps);
+    const { isProgramStream } = await copy(response, writer, deps);
     await writer.sync();
-    return await writer.finish(await probeVideo(writer.path));
+    return await writer.finish(await probeVideo(writer.path, isProgramStream));
   } catch (error) {
     if (signal.aborted) throw fault('alioth.cancelled', {}, error);
     throw error;
@@ -71,11 +71,15 @@ function ask({ client, signal }: FetchDeps, form: DownloadForm, uri: string): Pr
   return client.send('GET', `${PATH}?playbackURI=${encodeURIComponent(uri)}`, undefined, signal);
 }
 
-async function copy(response: IncomingMessage, writer: SpoolWriter, { idleMs, signal, received }: FetchDeps): Promise<void> {
+async function copy(
+  response: IncomingMessage,
+  writer: SpoolWriter,
+  { idleMs, signal, received }: FetchDeps,
+): Promise<{ isProgramStream: boolean }> {
   const chunks = withIdleLimit(response, idleMs);
   const head: Buffer[] = [];
   let headBytes = 0;
-  let known = false;
+  let known: { isProgramStream: boolean } | undefined;
   for await (const chunk of chunks) {
     if (signal.aborted) throw fault('alioth.cancelled');
     received(chunk.length);
@@ -88,16 +92,16 @@ async function copy(response: IncomingMessage, writer: SpoolWriter, { idleMs, si
     if (headBytes < SNIFF_BYTES) continue;
     const first = Buffer.concat(head);
     if (isMarkup(first)) return refuse(first, chunks);
-    assertVideo(first);
-    known = true;
+    known = recognise(first);
     await writer.write(first);
   }
-  if (known) return;
+  if (known) return known;
   const all = Buffer.concat(head);
   if (all.length === 0) throw fault('segment.no_video', { reason: 'empty' });
   if (isMarkup(all)) return refuse(all, chunks);
-  assertVideo(all);
+  const found = recognise(all);
   await writer.write(all);
+  return found;
 }
 
 const isMarkup = (head: Buffer): boolean => /^(?:\uFEFF)?\s*</.test(head.subarray(0, 64).toString('utf8'));
@@ -114,9 +118,10 @@ async function refuse(head: Buffer, rest: AsyncIterable<Buffer>): Promise<never>
 }
 
 /** MPEG-PS, with or without a header before it, as recorders send; MP4, TS or a bare stream, as a few do. */
-function assertVideo(head: Buffer): void {
+function recognise(head: Buffer): { isProgramStream: boolean } {
   const starts = (hex: string, at = 0): boolean => head.subarray(at, at + hex.length / 2).toString('hex') === hex;
-  const known =
-    starts('000001') || starts('00000001') || starts('494d4b48') || starts('66747970', 4) || (head[0] === 0x47 && head[188] === 0x47);
-  if (!known) throw fault('segment.corrupt', { reason: 'unknown format', head: head.subarray(0, 4).toString('hex') });
+  const isProgramStream = starts('000001ba') || starts('494d4b48');
+  const other = starts('000001') || starts('00000001') || starts('66747970', 4) || (head[0] === 0x47 && head[188] === 0x47);
+  if (!isProgramStream && !other) throw fault('segment.corrupt', { reason: 'unknown format', head: head.subarray(0, 4).toString('hex') });
+  return { isProgramStream };
 }

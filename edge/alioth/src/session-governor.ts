@@ -14,6 +14,9 @@ interface Waiting {
 }
 
 const MAX_WAITING = 10_000;
+/** Some recorders free a session only a moment after its last byte; after a refusal we leave them that moment. */
+const FIRST_GAP_MS = 50;
+const LONGEST_GAP_MS = 2000;
 
 /**
  * Lets at most `limit` downloads of one recorder run at once. The most urgent goes first; waiting makes more urgent,
@@ -25,6 +28,8 @@ export class SessionGovernor {
   private order = 0;
   private pausedUntil = 0;
   private timer: NodeJS.Timeout | undefined;
+  private gapMs = 0;
+  private lastLeftAt = Number.NEGATIVE_INFINITY;
   private running = 0;
   private mostRunning = 0;
 
@@ -50,8 +55,15 @@ export class SessionGovernor {
     this.drain();
   }
 
+  /** The recorder refused or talked nonsense: nothing starts for a while, and then not so closely one after another. */
   pause(ms: number): void {
     this.pausedUntil = Math.max(this.pausedUntil, this.clock.now() + ms);
+    this.gapMs = Math.min(LONGEST_GAP_MS, Math.max(FIRST_GAP_MS, this.gapMs * 2));
+  }
+
+  /** A download went well: the gap between two shrinks again, slowly. */
+  wentWell(): void {
+    this.gapMs = this.gapMs < 5 ? 0 : this.gapMs * 0.95;
   }
 
   /** Resolves with a function that gives the session back (once; calling it again does nothing). Rejects when cancelled while waiting. */
@@ -76,6 +88,7 @@ export class SessionGovernor {
             if (!held) return;
             held = false;
             this.running--;
+            this.lastLeftAt = this.clock.now();
             this.drain();
           });
         },
@@ -89,8 +102,9 @@ export class SessionGovernor {
   private drain(): void {
     clearTimeout(this.timer);
     const now = this.clock.now();
-    if (this.waiting.length > 0 && now < this.pausedUntil) {
-      this.timer = setTimeout(() => this.drain(), this.pausedUntil - now);
+    const startAt = Math.max(this.pausedUntil, this.lastLeftAt + this.gapMs);
+    if (this.waiting.length > 0 && now < startAt) {
+      this.timer = setTimeout(() => this.drain(), startAt - now);
       return;
     }
     while (this.running < this.limit && this.waiting.length > 0) {

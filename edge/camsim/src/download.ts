@@ -48,12 +48,19 @@ export async function sendFile(
   const rate = faults.trickleBytesPerSecond;
   const chunkBytes = rate > 0 ? Math.max(512, Math.floor(rate / 10)) : 256 * 1024;
   if (stop > 0) {
+    let done = 0;
     for await (const chunk of createReadStream(path, { end: stop - 1, highWaterMark: chunkBytes })) {
-      if (response.destroyed) return;
       const buffer = chunk as Buffer;
-      sent(buffer.length);
-      if (!response.write(buffer)) await writable(response);
       if (rate > 0) await sleep((buffer.length * 1000) / rate);
+      if (response.destroyed) return;
+      sent(buffer.length);
+      done += buffer.length;
+      if (done === length) {
+        // With the last bytes, so that a client never has the whole file while its session here is still counted.
+        response.end(buffer);
+        return;
+      }
+      if (!response.write(buffer)) await writable(response);
     }
   }
   if (response.destroyed) return;
@@ -63,8 +70,6 @@ export async function sendFile(
     response.socket?.resetAndDestroy();
     return;
   }
-  if (stallAfter !== undefined && stallAfter < length) return;
-  response.end();
 }
 
 const writable = (response: ServerResponse): Promise<void> =>
