@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../src/bus/bus';
+import { claimCursor, createCursors, movePosition, renewMember } from '../src/bus/group.store';
 import { firstTime, firstTimes } from '../src/bus/inbox.store';
 import { openPostgresBus, type PostgresBus } from '../src/bus/postgres-log';
 import { appendRecords } from '../src/bus/postgres-log.store';
@@ -103,6 +104,25 @@ describe('only of the log in PostgreSQL', () => {
     await until(() => got.length === 1, 'the new record has come');
     await fresh.stop();
     await bus.forgetGroup('fresh');
+  });
+
+  test('a member that was paused past its lease can neither move nor keep what another has taken', async () => {
+    const inGroup = <T>(work: Parameters<typeof test_.db.system<T>>[1]) => test_.db.system('test', work);
+    await inGroup((tx) => createCursors(tx, 'paused', [topic]));
+    const place = { topic, partition: 0 };
+    const before = await inGroup((tx) => claimCursor(tx, 'paused', 'one', place, 60_000));
+    expect(before).toMatchObject({ position: 0, epoch: 1 });
+    if (!before) return;
+    expect(await inGroup((tx) => claimCursor(tx, 'paused', 'two', place, 60_000))).toBeUndefined();
+    await inGroup((tx) =>
+      tx.execute("UPDATE platform.bus_cursors SET owned_until = now() - interval '1 s' WHERE group_name = 'paused' AND partition = 0"),
+    );
+    const after = await inGroup((tx) => claimCursor(tx, 'paused', 'two', place, 60_000));
+    expect(after).toMatchObject({ position: 0, epoch: 2 });
+    expect(await inGroup((tx) => movePosition(tx, 'paused', 'one', { ...before, position: 7 }))).toBe(false);
+    expect(await inGroup((tx) => renewMember(tx, 'paused', 'one', [topic], 60_000))).toEqual([]);
+    expect(await inGroup((tx) => renewMember(tx, 'paused', 'two', [topic], 60_000))).toMatchObject([{ ...place, position: 0 }]);
+    await bus.forgetGroup('paused');
   });
 
   test('the inbox knows an id per group, takes batches, survives a rollback and is swept', async () => {

@@ -260,6 +260,7 @@ export function busContract(engineName: string, start: () => Promise<BusEngine>)
       await bus.append([telemetry(tenantId, 'k', 1)]);
       const { got, subscription } = await gather(bus, group, tenantId);
       await until(() => got.length === 1, 'the good one is handled');
+      await until(async () => (await bus.deadLetters(group)).length >= 3, 'the others are set aside');
       const letters = await bus.deadLetters(group);
       expect(letters.length).toBe(3);
       for (const letter of letters) {
