@@ -3,7 +3,7 @@
  * read by one consumer group, inserted with fsync. Prints figures. `node cloud/platform/bench/bus.ts [events]`, after a build.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,6 +25,8 @@ const edges = Array.from({ length: 1000 }, () => randomUUID());
 const tenantId = randomUUID();
 
 const folder = mkdtempSync(join(tmpdir(), 'star-bench-'));
+// As root, PostgreSQL runs as another user; one who cannot come in here would get a folder elsewhere that stays.
+chmodSync(folder, 0o755);
 const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'postgres'), durable: true });
 const clickhouse = await startEmbeddedAnalytics({ dataDir: join(folder, 'analytics') });
 await migrate(postgres.ownerUrl, 'platform', platformMigrations);
