@@ -5,11 +5,17 @@ import { newSearchId, searchPage } from './search-request';
 const RECENT_MS = 2 * 60_000;
 const MAX_CHANNELS_ASKED = 4;
 
+export interface TimeModeFound {
+  readonly mode: 'local' | 'utc';
+  /** False: it could also be a camera that stopped recording as long ago as the zone is wide; the next look tells. */
+  readonly sure: boolean;
+}
+
 /**
- * Whether this recorder's labels are its wall clock or UTC; undefined when its footage does not tell. Footage from
- * the future cannot be, so a camera that records now decides: its last footage lies beside "now" in one of the two
- * readings, and in the other there is nothing later. Without footage from these minutes nothing can be said, and
- * wall clock, the usual case, is assumed.
+ * Whether this recorder's labels are its wall clock or UTC; undefined when its footage does not tell. Footage from the
+ * future cannot be: a label later than "now" in one reading proves the other. East of Greenwich UTC labels can never
+ * be proved so; there, footage beside "now" in UTC and none since is a strong sign. Without footage from these minutes
+ * nothing can be said, and the wall clock, the usual case, is assumed.
  */
 export async function findTimeMode(
   client: IsapiClient,
@@ -17,21 +23,20 @@ export async function findTimeMode(
   readings: { local: RecorderTime; utc: RecorderTime },
   nowMs: number,
   signal?: AbortSignal,
-): Promise<'local' | 'utc' | undefined> {
+): Promise<TimeModeFound | undefined> {
   const [local, utc] = [labelOf(readings.local, nowMs), labelOf(readings.utc, nowMs)];
   if (Math.abs(local - utc) < 3 * RECENT_MS) return undefined;
-  const has = async (channel: number, from: number, to: number): Promise<boolean> =>
-    (await searchPage(client, { searchId: newSearchId(), channel, from: seconds(from), to: seconds(to), position: 0, max: 1 }, signal))
-      .matches.length > 0;
-  for (const channel of channels.slice(0, MAX_CHANNELS_ASKED)) {
-    if (local > utc) {
-      if (await has(channel, utc + RECENT_MS, local + RECENT_MS)) return 'local';
-      if (await has(channel, utc - RECENT_MS, utc)) return 'utc';
-    } else {
-      if (await has(channel, local + RECENT_MS, utc + RECENT_MS)) return 'utc';
-      if (await has(channel, local - RECENT_MS, local)) return 'local';
-    }
+  const has = async (channel: number, from: number, to: number): Promise<boolean> => {
+    const query = { searchId: newSearchId(), channel, from: seconds(from), to: seconds(to), position: 0, max: 1 };
+    return (await searchPage(client, query, signal)).matches.length > 0;
+  };
+  const asked = channels.slice(0, MAX_CHANNELS_ASKED);
+  const [earlier, later] = local < utc ? [local, utc] : [utc, local];
+  for (const channel of asked) {
+    if (await has(channel, earlier + RECENT_MS, later + RECENT_MS)) return { mode: local < utc ? 'utc' : 'local', sure: true };
   }
+  if (local < utc) return undefined;
+  for (const channel of asked) if (await has(channel, utc - RECENT_MS, utc)) return { mode: 'utc', sure: false };
   return undefined;
 }
 

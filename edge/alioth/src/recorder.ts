@@ -51,6 +51,7 @@ export class Recorder implements DownloadSource {
   };
   private time: RecorderTime | undefined;
   private provenMode: 'local' | 'utc' | undefined;
+  private signsOfUtc = 0;
   private looking: Promise<void> | undefined;
   private readonly searches: SessionGovernor;
   private readonly open = new Map<string, { listing: Listing; time: RecorderTime; openedAt: number; abort: AbortController }>();
@@ -120,9 +121,13 @@ export class Recorder implements DownloadSource {
     if (timeMode === 'auto' && !this.provenMode) {
       const online = channels.filter((one) => one.online).map((one) => one.channel);
       // A recorder that cannot be searched now is still known; the next look tries again.
-      this.provenMode = await findTimeMode(this.client, online, { local, utc }, this.clock.now(), signal).catch(() => undefined);
+      const found = await findTimeMode(this.client, online, { local, utc }, this.clock.now(), signal).catch(() => undefined);
+      this.signsOfUtc = found?.mode === 'utc' ? this.signsOfUtc + 1 : 0;
+      if (found && (found.sure || this.signsOfUtc > 1)) this.provenMode = found.mode;
     }
-    const mode = timeMode === 'auto' ? (this.provenMode ?? 'local') : timeMode;
+    // The first sign counts only while nothing else is known: a recorder that falls silent later must not move all its footage.
+    const likely = this.signsOfUtc > 0 && (!this.time || this.time.mode === 'utc') ? 'utc' : 'local';
+    const mode = timeMode === 'auto' ? (this.provenMode ?? likely) : timeMode;
     this.time = mode === 'utc' ? utc : local;
   }
 

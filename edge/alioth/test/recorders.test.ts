@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Faults, RecorderOptions } from '@dipper/camsim';
-import type { alioth } from '@stardipper/proto';
+import { type alioth, mergeSpans } from '@stardipper/proto';
+import fc from 'fast-check';
 import { aCatalogue, aSite, continuous, DAY, HOUR, type Site } from './support/site';
 
 let site: Site;
@@ -143,6 +144,40 @@ describe('listing', () => {
   ])('gets all of it in spite of %s', async (_, faults, options) => {
     await withRecorder({ catalogue: aCatalogue(week), faults, ...options }, { timeMode: faults.zMeans ?? 'local' });
     same(await site.listAll({ ...range, pageSize: 11 }), week);
+  });
+
+  it('lists any footage once: random catalogues, page caps and page sizes', async () => {
+    await withRecorder();
+    const piece = fc.record({ gap: fc.integer({ min: -90, max: 7200 }), length: fc.integer({ min: 2, max: 5400 }) });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(piece, { maxLength: 60 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 12 }),
+        fc.boolean(),
+        async (pieces, pageCap, pageSize, ignoresPosition) => {
+          let at = DAY - 3600_000;
+          const segments = pieces.map(({ gap, length }) => {
+            const from = at + gap * 1000;
+            at = from + length * 1000;
+            return { from, to: at, file: 'h264.ps', codec: 'h264' as const };
+          });
+          segments.sort((a, b) => a.from - b.from);
+          const index = await site.add({ catalogue: aCatalogue(segments), faults: { pageCap: pageCap + 1, ignoresPosition } });
+          site.configure(site.config(index));
+          await site.untilReport((r) => r.recorderId === `r${index}`);
+          const range = { fromMs: DAY, toMs: DAY + 30 * HOUR };
+          const found = await site.listAll({ recorderId: `r${index}`, pageSize, ...range });
+          const clip = (all: readonly { from: number; to: number }[]) =>
+            mergeSpans(all.map(({ from, to }) => ({ from: Math.max(from, range.fromMs), to: Math.min(to, range.toMs) })));
+          expect(clip(found.map(({ fromMs, toMs }) => ({ from: fromMs, to: toMs })))).toEqual(clip(segments));
+          for (const [i, one] of found.entries()) expect(one.fromMs).toBeGreaterThanOrEqual(found[i - 1]?.toMs ?? 0);
+          expect(new Set(found.map((one) => one.playbackUri)).size).toBe(found.length);
+          await site.recorders[index]?.stop();
+        },
+      ),
+      { numRuns: 25, seed: 11 },
+    );
   });
 
   it('restarts where a search ends before its footage does', async () => {

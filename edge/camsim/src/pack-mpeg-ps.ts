@@ -16,10 +16,21 @@ const run = (command: string, args: readonly string[]): Promise<string> =>
     child.once('close', (code) => (code === 0 ? resolve(out) : reject(new Error(`${command} ended with ${code}: ${err.trim()}`))));
   });
 
-const probe = async (path: string): Promise<string> =>
-  (await run('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=codec_name', '-of', 'csv=p=0', path]))
-    .trim()
-    .replace(/,$/, '');
+const probe = async (path: string): Promise<string> => {
+  const found = await run('ffprobe', [
+    '-v',
+    'error',
+    '-select_streams',
+    'v:0',
+    '-show_entries',
+    'stream=codec_name',
+    '-of',
+    'csv=p=0',
+    path,
+  ]);
+  // A transport stream names the stream twice: by itself and in its program.
+  return found.split('\n')[0]?.replace(/,$/, '').trim() ?? '';
+};
 
 /**
  * Copies the video of an MP4, TS or MKV into MPEG-PS, as recorders hand it out, without encoding again.
