@@ -23,8 +23,8 @@ export function videoTimes(bytes: Buffer): number[] {
 
 /**
  * How long the video of a program stream plays, from its first and last picture; undefined when it cannot be told
- * from those. Reads 2 MB at most: `ffprobe` costs some 80 ms of a core for each file, which at a hundred downloads
- * is longer than the downloads, so it is asked only where this does not answer.
+ * from those. Reads 2 MB at most: `ffprobe` costs some 90 ms of a core for each file, at a hundred downloads
+ * about as long as the downloads, so it is asked only where this does not answer.
  */
 export async function programStreamDurationMs(path: string): Promise<number | undefined> {
   const file = await open(path, 'r');
