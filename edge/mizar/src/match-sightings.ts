@@ -1,6 +1,6 @@
 import type { FaceIndex, VectorRange } from './index-store/face-index.store';
 import type { StoredSighting } from './index-store/sighting';
-import { bestMatches, type Query } from './match/best-matches';
+import { bestMatches, type Query, VectorBlock } from './match/best-matches';
 import { mizarErrors } from './mizar.errors';
 
 export interface MatchQuestion {
@@ -19,8 +19,8 @@ export interface Match extends StoredSighting {
   readonly score: number;
 }
 
-/** A block is compared without a pause: 8,192 rows of 128 take one query about a millisecond. */
-const BLOCK_BYTES = 4 * 1024 * 1024;
+/** A block is compared without a pause, and stays in a core's cache while many queries pass over it. */
+const BLOCK_BYTES = 1024 * 1024;
 const PAGE = 100;
 
 /** Pages of matches, by day and then in the order they were indexed. Never empty; memory is one block however long the range. */
@@ -39,15 +39,14 @@ export async function* matchSightings(index: FaceIndex, question: MatchQuestion,
 }
 
 async function* matchRange(index: FaceIndex, range: VectorRange, question: MatchQuestion, signal: AbortSignal): AsyncGenerator<Match> {
-  const blockRows = Math.max(1, Math.floor(BLOCK_BYTES / (range.dimension * 4)));
-  const block = new Float32Array(Math.min(blockRows, range.rows) * range.dimension);
+  const blockRows = Math.min(range.rows, Math.max(1, Math.floor(BLOCK_BYTES / (range.dimension * 4))));
+  const block = new VectorBlock(range.dimension, blockRows);
   for (let done = 0; done < range.rows; done += blockRows) {
     if (signal.aborted) throw mizarErrors.cancelled();
     const rows = Math.min(blockRows, range.rows - done);
-    const vectors = block.subarray(0, rows * range.dimension);
     const firstRow = range.firstRow + done;
-    await index.readVectors({ ...range, firstRow, rows }, new Uint8Array(vectors.buffer, 0, vectors.byteLength));
-    for (const { row, personId, score } of bestMatches(vectors, range.dimension, question.queries, question.threshold)) {
+    await index.readVectors({ ...range, firstRow, rows }, new Uint8Array(block.vectors.buffer, 0, rows * range.dimension * 4));
+    for (const { row, personId, score } of bestMatches(block, rows, question.queries, question.threshold)) {
       const sighting = index.sightingAt(range.fileId, firstRow + row, question.fromMs, question.toMs);
       if (sighting) yield { ...sighting, personId, score };
     }

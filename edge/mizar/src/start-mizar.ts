@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { type AgentContext, AgentError, type RunningAgent } from '@dipper/platform';
 import { agent, mizar } from '@stardipper/proto';
 import { type FfmpegTools, findFfmpeg } from './decode/ffmpeg';
@@ -21,20 +21,20 @@ export interface Eyes {
   readonly decoderThreads: number;
 }
 
-/** Where the worker's compiled script is; tests run it from source. */
+/** Where the worker's script is, and what Node needs to run it; a worker inherits this process's own options. */
 export interface MizarRuntime {
   readonly workerFile: string;
   readonly execArgv?: readonly string[];
 }
 
-const compiled: MizarRuntime = { workerFile: join(__dirname, 'inference', 'worker.js') };
+const besideThis: MizarRuntime = { workerFile: join(__dirname, 'inference', `worker${extname(__filename)}`) };
 const MAX_WAITING_SEGMENTS = 1024;
 
 /**
  * Opens the index and loads the pack. A missing or refused pack, or no ffmpeg, is not fatal: health says degraded
  * and why, questions to the index are answered, and what needs eyes is refused with that code.
  */
-export async function startMizar(context: AgentContext, runtime: MizarRuntime = compiled): Promise<RunningAgent> {
+export async function startMizar(context: AgentContext, runtime: MizarRuntime = besideThis): Promise<RunningAgent> {
   const { settings, log } = context;
   const index = FaceIndex.open(join(context.dataDir, context.name));
   if (index.lostDays > 0)
@@ -113,7 +113,9 @@ async function openEyes(
   });
   log.info({ pack: pack.spec.id, threads, ffmpeg: tools.version }, 'looking');
   // Two frames a worker: one under work, one waiting; and two being filled.
-  return { tools, pool, pack: pack.spec, slots: new FrameSlots(threads * 2 + 2), decoderThreads: threads };
+  const slots = new FrameSlots(threads * 2 + 2);
+  // Several segments are decoded at a time anyway; more threads in one decoder only hold more frames.
+  return { tools, pool, pack: pack.spec, slots, decoderThreads: Math.min(threads, 4) };
 }
 
 function threadCount(setting: string | undefined): number {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { decodeFrames } from '../src/decode/decode-frames';
 import { type FfmpegTools, findFfmpeg } from '../src/decode/ffmpeg';
 import { probeSegment } from '../src/decode/probe-segment';
-import { FrameSlots } from '../src/inference/frame-slots';
+import { type FrameSlot, FrameSlots } from '../src/inference/frame-slots';
 import { putImkhHeader, renderClip, renderSound } from './support/clips';
 
 const never = new AbortController().signal;
@@ -84,7 +84,7 @@ test('what is no footage is told apart', async () => {
 test('a slow taker holds ffmpeg back; slots all come home; leaving or cancelling ends the child', async () => {
   const segment = await probeSegment(tools, at('one.mp4'), never);
   const slots = new FrameSlots(2);
-  const held = [];
+  const held: FrameSlot[] = [];
   const cancel = new AbortController();
   await expect(
     (async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { normalise } from '../inference/face-engine';
-import { bestMatches } from './best-matches';
+import { bestMatches, VectorBlock } from './best-matches';
 
 const unit = (d: number) =>
   fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: d, maxLength: d }).map((v) => {
@@ -8,10 +8,17 @@ const unit = (d: number) =>
     normalise(u);
     return u;
   });
+const block = (rows: readonly Float32Array[], dimension: number): VectorBlock => {
+  const b = new VectorBlock(dimension, Math.max(1, rows.length));
+  rows.forEach((row, i) => {
+    b.vectors.set(row, i * dimension);
+  });
+  return b;
+};
 const join = (all: readonly Float32Array[]): Float32Array => Float32Array.from(all.flatMap((v) => [...v]));
 
 test('equals comparing everything with everything, whatever the dimension', () => {
-  const world = fc.integer({ min: 1, max: 21 }).chain((d) =>
+  const world = fc.constantFrom(1, 5, 16, 21, 32, 128).chain((d) =>
     fc.record({
       d: fc.constant(d),
       rows: fc.array(unit(d), { maxLength: 12 }),
@@ -26,8 +33,8 @@ test('equals comparing everything with everything, whatever the dimension', () =
         .flatMap((r, row) => people.map((p, i) => ({ row, personId: `p${i}`, score: score(r, p) })))
         .filter((m) => Math.abs(m.score - threshold) > 1e-5);
       const found = bestMatches(
-        join(rows),
-        d,
+        block(rows, d),
+        rows.length,
         people.map((p, i) => ({ personId: `p${i}`, embeddings: join(p) })),
         threshold,
       );
@@ -44,5 +51,5 @@ test('equals comparing everything with everything, whatever the dimension', () =
 
 test('a score equal to the threshold matches', () => {
   const same = Float32Array.of(1, 0, 0, 0);
-  expect(bestMatches(same, 4, [{ personId: 'p', embeddings: same }], 1)).toEqual([{ row: 0, personId: 'p', score: 1 }]);
+  expect(bestMatches(block([same], 4), 1, [{ personId: 'p', embeddings: same }], 1)).toEqual([{ row: 0, personId: 'p', score: 1 }]);
 });

@@ -1,3 +1,5 @@
+import { type Kernel, kernelMemory, openKernel } from './simd-kernel';
+
 /** One person asked for: several embeddings, the best of them counts. */
 export interface Query {
   readonly personId: string;
@@ -11,44 +13,60 @@ export interface RowMatch {
   readonly score: number;
 }
 
-/**
- * Cosines of `rows` stored unit vectors with one unit query, into `scores`. Eight running sums: the additions of one
- * would each wait for the one before. Rows outermost in memory order, so that memory is passed over once.
- */
-export function cosines(vectors: Float32Array, rows: number, query: Float32Array, scores: Float32Array): void {
+/** The kernel takes 16 numbers at a time. */
+const STEP = 16;
+
+/** A block of stored unit vectors, in memory where they can be compared; read into `vectors`, then ask. */
+export class VectorBlock {
+  readonly vectors: Float32Array;
+  private readonly query: Float32Array;
+  private readonly scores: Float32Array;
+  private readonly kernel: Kernel;
+
+  constructor(
+    readonly dimension: number,
+    readonly maxRows: number,
+  ) {
+    const [vectorBytes, scoreBytes] = [dimension * maxRows * 4, maxRows * 4];
+    const memory = kernelMemory(vectorBytes + dimension * 4 + scoreBytes);
+    this.vectors = new Float32Array(memory.buffer, 0, dimension * maxRows);
+    this.query = new Float32Array(memory.buffer, vectorBytes, dimension);
+    this.scores = new Float32Array(memory.buffer, vectorBytes + dimension * 4, maxRows);
+    this.kernel = openKernel(memory);
+  }
+
+  /** Cosines of the first `rows` with one unit query; good until the next call. */
+  cosines(rows: number, query: Float32Array): Float32Array {
+    this.query.set(query);
+    if (this.dimension % STEP === 0) this.kernel(0, rows, this.dimension * 4, this.query.byteOffset, this.scores.byteOffset);
+    else slowCosines(this.vectors, rows, query, this.scores);
+    return this.scores;
+  }
+}
+
+function slowCosines(vectors: Float32Array, rows: number, query: Float32Array, scores: Float32Array): void {
   const d = query.length;
-  const whole = d - (d % 8);
-  for (let r = 0, at = 0; r < rows; r++, at += d) {
-    let [a, b, c, e, f, g, h, k] = [0, 0, 0, 0, 0, 0, 0, 0];
-    let i = 0;
-    for (; i < whole; i += 8) {
-      a += vectors[at + i]! * query[i]!;
-      b += vectors[at + i + 1]! * query[i + 1]!;
-      c += vectors[at + i + 2]! * query[i + 2]!;
-      e += vectors[at + i + 3]! * query[i + 3]!;
-      f += vectors[at + i + 4]! * query[i + 4]!;
-      g += vectors[at + i + 5]! * query[i + 5]!;
-      h += vectors[at + i + 6]! * query[i + 6]!;
-      k += vectors[at + i + 7]! * query[i + 7]!;
-    }
-    for (; i < d; i++) a += vectors[at + i]! * query[i]!;
-    scores[r] = a + b + c + e + (f + g + h + k);
+  for (let r = 0; r < rows; r++) {
+    let sum = 0;
+    for (let i = 0; i < d; i++) sum += vectors[r * d + i]! * query[i]!;
+    scores[r] = sum;
   }
 }
 
 /** Every row and person at or above the threshold, by row; one entry for a row and person, with the best of the person's embeddings. */
-export function bestMatches(vectors: Float32Array, dimension: number, queries: readonly Query[], threshold: number): RowMatch[] {
-  const rows = Math.floor(vectors.length / dimension);
-  const scores = new Float32Array(rows);
-  const best = new Float32Array(rows);
+export function bestMatches(block: VectorBlock, rows: number, queries: readonly Query[], threshold: number): RowMatch[] {
+  const d = block.dimension;
   const matches: RowMatch[] = [];
   for (const { personId, embeddings } of queries) {
-    best.fill(Number.NEGATIVE_INFINITY);
-    for (let at = 0; at + dimension <= embeddings.length; at += dimension) {
-      cosines(vectors, rows, embeddings.subarray(at, at + dimension), scores);
-      for (let r = 0; r < rows; r++) if (scores[r]! > best[r]!) best[r] = scores[r]!;
+    const best = new Map<number, number>();
+    for (let at = 0; at + d <= embeddings.length; at += d) {
+      const scores = block.cosines(rows, embeddings.subarray(at, at + d));
+      for (let row = 0; row < rows; row++) {
+        const score = scores[row]!;
+        if (score >= threshold && score > (best.get(row) ?? Number.NEGATIVE_INFINITY)) best.set(row, score);
+      }
     }
-    for (let row = 0; row < rows; row++) if (best[row]! >= threshold) matches.push({ row, personId, score: best[row]! });
+    for (const [row, score] of best) matches.push({ row, personId, score });
   }
   return matches.sort((a, b) => a.row - b.row);
 }
