@@ -25,6 +25,8 @@ export interface MqttLink {
   close(): Promise<void>;
 }
 
+const goodbyeMs = 500;
+
 /** Bad user name or password, not authorized, identifier rejected, banned: in MQTT 3.1.1 and in 5. */
 const refusals = new Set([2, 4, 5, 133, 134, 135, 138]);
 
@@ -106,7 +108,16 @@ class ClientLink implements MqttLink {
   }
 
   async close(): Promise<void> {
-    if (!this.closed.aborted) await new Promise<void>((resolve) => this.client.end(false, {}, () => resolve()));
+    // The client waits for every acknowledgement before it says goodbye, and some may never come.
+    if (!this.closed.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, goodbyeMs);
+        this.client.end(false, {}, () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
     this.end(dubheErrors.closed());
   }
 
