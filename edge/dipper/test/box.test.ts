@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AgentName, agentNames, openSqlite } from '@dipper/platform';
+import { type AgentName, agentNames } from '@dipper/platform';
 import { pino } from 'pino';
 import { readConfig, startBox, superviseBox } from '../src';
 import { RotatingLog } from '../src/rotating-log';
@@ -210,10 +210,4 @@ describe('logs', () => {
     expect(file.lost).toBe(1);
     file.close();
   });
-});
-
-it('a database opened by one version is refused by an older one', () => {
-  const path = join(dataDir, 'x.db');
-  openSqlite(path, ['CREATE TABLE a (b)', 'CREATE TABLE c (d)']).close();
-  expect(() => openSqlite(path, ['CREATE TABLE a (b)'])).toThrow(/newer version/);
 });
