@@ -48,8 +48,8 @@ function check(name: string, program: string, programArgs: string[], options: { 
 /** The wire contracts against those of the commit before; nothing to compare with in a clone of depth one. */
 function breaking(): void {
   const before = spawnSync('git', ['rev-parse', '--verify', '--quiet', 'HEAD~1:proto/buf.yaml'], { stdio: 'ignore' });
-  if (before.status !== 0) return record('buf breaking', { passed: 0, failed: 0, skipped: 1 }, Date.now());
-  check('buf breaking', join('..', bin('buf')), ['breaking', '--against', '../.git#ref=HEAD~1,subdir=proto'], { cwd: 'proto' });
+  if (before.status !== 0) record('buf breaking', { passed: 0, failed: 0, skipped: 1 }, Date.now());
+  else check('buf breaking', join('..', bin('buf')), ['breaking', '--against', '../.git#ref=HEAD~1,subdir=proto'], { cwd: 'proto' });
 }
 
 function jest(name: string, jestArgs: string[], env: Record<string, string>): void {
@@ -67,7 +67,10 @@ function jest(name: string, jestArgs: string[], env: Record<string, string>): vo
     console.log(`${name}: jest left no report`);
   }
   rmSync(folder, { recursive: true, force: true });
-  if (!report) return record(name, { passed: 0, failed: 1, skipped: 0 }, startedAt);
+  if (!report) {
+    record(name, { passed: 0, failed: 1, skipped: 0 }, startedAt);
+    return;
+  }
   for (const suite of report.testResults) {
     console.log(
       `  ${((suite.endTime - suite.startTime) / 1000).toFixed(1).padStart(6)} s  ${suite.status.padEnd(7)} ${relative(process.cwd(), suite.name)}`,

@@ -26,7 +26,7 @@ export function createRouter(): VueRouter {
   });
   router.beforeEach((to, _from, next) => {
     if (to.meta?.open || useSession().isOpen) return next();
-    next({ path: '/log-in', query: { then: to.fullPath } });
+    next({ path: '/log-in', query: { next: to.fullPath } });
   });
   return router;
 }

@@ -75,7 +75,7 @@ export async function runAgent(name: AgentName, start: (context: AgentContext) =
       },
     ],
   ]);
-  process.send?.({ type: 'ready', name });
+  process.send?.({ type: 'ready', name, socket: agentSocket(dataDir, name) });
   log.info({ socket: agentSocket(dataDir, name) }, 'ready');
   await ended;
   server.forceShutdown();

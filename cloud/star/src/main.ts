@@ -1,0 +1,84 @@
+/**
+ * Star on one machine: starts the embedded parts the settings do not replace, brings the databases up to date, runs the
+ * services in one process or one each, and keeps all of it running. Says `{type: 'ready', url, …}` over IPC and as a line.
+ */
+
+import { existsSync } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { devicesMigrations } from '@star/devices';
+import { createLogger, migrate, openAnalytics, readConfig } from '@star/platform';
+import { searchAnalytics, searchMigrations } from '@star/search';
+import { tenantsMigrations } from '@star/tenants';
+import type { Logger } from 'pino';
+import { type KeptChild, keepChild } from './kept-child';
+import { type Parts, startParts } from './parts';
+import { makeSecrets } from './secrets';
+import { type StarSettings, starSettings } from './settings';
+import { startApps } from './start-apps';
+
+async function migrateAll(parts: Parts, log: Logger): Promise<void> {
+  for (const [service, folder] of [
+    ['tenants', tenantsMigrations],
+    ['devices', devicesMigrations],
+    ['search', searchMigrations],
+  ] as const) {
+    await migrate(parts.ownerUrl, service, folder, { log });
+  }
+  const { url, user, password } = parts.clickhouse;
+  const analytics = openAnalytics({ url, username: user, password, database: 'star' });
+  try {
+    await analytics.migrate('search', searchAnalytics);
+  } finally {
+    await analytics.close();
+  }
+}
+
+/** For whoever looks after the processes: name to pid, rewritten while they come and go. */
+function keepPidsWritten(settings: StarSettings, pids: () => Record<string, number>): NodeJS.Timeout {
+  const path = join(settings.STAR_DATA, 'pids.json');
+  let last = '';
+  const write = async () => {
+    const text = JSON.stringify({ star: process.pid, ...pids() });
+    if (text === last) return;
+    last = text;
+    await writeFile(`${path}.new`, text);
+    await rename(`${path}.new`, path);
+  };
+  void write();
+  return setInterval(() => void write().catch(() => undefined), 200);
+}
+
+async function main(): Promise<void> {
+  const settings = readConfig(starSettings, process.env, { warn: (message) => console.warn(message) });
+  const log = createLogger({ service: 'star', level: settings.STAR_LOG_LEVEL });
+  await mkdir(settings.STAR_DATA, { recursive: true, mode: 0o700 });
+  await makeSecrets(settings.STAR_DATA);
+  const console_ = settings.STAR_CONSOLE ?? join(__dirname, '../../../web/dist');
+  const parts = await startParts(settings, process.env, log);
+  let apps: KeptChild[] = [];
+  try {
+    await migrateAll(parts, log);
+    apps = await startApps(settings, parts, existsSync(console_) ? console_ : undefined, (program) => keepChild(program, log));
+  } catch (error) {
+    await parts.stop();
+    throw error;
+  }
+  const pids = () => ({ ...parts.pids(), ...Object.fromEntries(apps.flatMap((app) => (app.pid() ? [[app.name, app.pid() as number]] : []))) });
+  const timer = keepPidsWritten(settings, pids);
+  const ready = { type: 'ready', ...Object.assign({}, ...apps.map((app) => app.ready())), mizarData: parts.mizarData, pids: pids() };
+  process.send?.(ready);
+  log.info({ url: ready.url }, 'ready');
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => resolve());
+  });
+  clearInterval(timer);
+  await Promise.all(apps.map((app) => app.stop()));
+  await parts.stop();
+  process.exit(0);
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.stack : error);
+  process.exit(1);
+});

@@ -1,0 +1,92 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startEmbeddedAnalytics } from '@star/platform';
+import type { Logger } from 'pino';
+import { keepChild } from './kept-child';
+import { keepPostgres } from './kept-postgres';
+import type { StarSettings } from './settings';
+
+/** What the services stand on: started here, or named by the settings. */
+export interface Parts {
+  readonly databaseUrl: string;
+  readonly ownerUrl: string;
+  readonly clickhouse: { readonly url: string; readonly user: string; readonly password: string };
+  /** Address of the Mizar that embeds photos. */
+  readonly mizar: string;
+  /** Folder of the Mizar started here. */
+  readonly mizarData: string;
+  /** Of the processes started here, by name. */
+  readonly pids: () => Record<string, number>;
+  stop(): Promise<void>;
+}
+
+interface Started {
+  readonly name: string;
+  readonly pid: () => number | undefined;
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts the embedded parts the settings do not replace; what was started is stopped when another one fails. */
+export async function startParts(settings: StarSettings, env: NodeJS.ProcessEnv, log: Logger): Promise<Parts> {
+  const started: Started[] = [];
+  const stop = async () => {
+    await Promise.all(started.splice(0).map((part) => part.stop()));
+  };
+  const [postgres, clickhouse, mizar] = await Promise.allSettled([
+    startPostgres(settings, log, started),
+    startClickhouse(settings, log, started),
+    startMizar(settings, env, log, started),
+  ]);
+  for (const result of [postgres, clickhouse, mizar]) {
+    if (result.status === 'fulfilled') continue;
+    await stop();
+    throw result.reason;
+  }
+  if (postgres.status !== 'fulfilled' || clickhouse.status !== 'fulfilled' || mizar.status !== 'fulfilled') throw new Error('unreachable');
+  return {
+    ...postgres.value,
+    clickhouse: clickhouse.value,
+    mizar: mizar.value,
+    mizarData: join(settings.STAR_DATA, 'mizar'),
+    pids: () => Object.fromEntries(started.flatMap(({ name, pid }) => (pid() === undefined ? [] : [[name, pid() as number]]))),
+    stop,
+  };
+}
+
+async function startPostgres(settings: StarSettings, log: Logger, started: Started[]) {
+  if (settings.STAR_DATABASE_URL && settings.STAR_DATABASE_OWNER_URL) {
+    return { databaseUrl: settings.STAR_DATABASE_URL, ownerUrl: settings.STAR_DATABASE_OWNER_URL };
+  }
+  const postgres = await keepPostgres(join(settings.STAR_DATA, 'postgres'), log);
+  started.push({ name: 'postgres', pid: postgres.pid, stop: () => postgres.stop() });
+  return { databaseUrl: postgres.appUrl, ownerUrl: postgres.ownerUrl };
+}
+
+async function startClickhouse(settings: StarSettings, log: Logger, started: Started[]) {
+  if (settings.STAR_CLICKHOUSE_URL) {
+    return { url: settings.STAR_CLICKHOUSE_URL, user: settings.STAR_CLICKHOUSE_USER, password: settings.STAR_CLICKHOUSE_PASSWORD };
+  }
+  const analytics = await startEmbeddedAnalytics({ dataDir: join(settings.STAR_DATA, 'analytics'), log });
+  started.push({ name: 'analytics', pid: () => analytics.pid(), stop: () => analytics.stop() });
+  return { url: analytics.url, user: analytics.username, password: analytics.password };
+}
+
+async function startMizar(settings: StarSettings, env: NodeJS.ProcessEnv, log: Logger, started: Started[]): Promise<string> {
+  if (settings.STAR_MIZAR) return settings.STAR_MIZAR;
+  const data = join(settings.STAR_DATA, 'mizar');
+  if (!settings.STAR_MIZAR_PROGRAM || !settings.STAR_PACK) {
+    log.warn('neither STAR_MIZAR nor STAR_MIZAR_PROGRAM with STAR_PACK is set: nobody can be enrolled');
+    return `unix:${join(data, 'absent.sock')}`;
+  }
+  await mkdir(data, { recursive: true });
+  const child = await keepChild(
+    {
+      name: 'mizar',
+      script: settings.STAR_MIZAR_PROGRAM,
+      env: { ...env, DIPPER_DATA: data, MIZAR_PACK: settings.STAR_PACK, MIZAR_THREADS: '1' },
+    },
+    log,
+  );
+  started.push({ name: 'mizar', pid: child.pid, stop: () => child.stop() });
+  return `unix:${String(child.ready().socket)}`;
+}

@@ -1,0 +1,27 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** 32 random bytes that stay the same for this folder (0600). */
+export async function lastingSecret(data: string, name: string): Promise<Buffer> {
+  const folder = join(data, 'keys');
+  const path = join(folder, name);
+  try {
+    return Buffer.from(await readFile(path, 'utf8'), 'base64url');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const secret = randomBytes(32);
+  await writeFile(`${path}.new`, secret.toString('base64url'), { mode: 0o600, flush: true });
+  await rename(`${path}.new`, path);
+  return secret;
+}
+
+/** Made by the supervisor before any application process reads them, so that all of them get the same. */
+export async function makeSecrets(data: string): Promise<void> {
+  for (const name of secretNames) await lastingSecret(data, name);
+}
+
+const secretNames = ['objects', 'credentials'] as const;
+export const signingKeyPath = (data: string): string => join(data, 'keys', 'signing.json');

@@ -1,0 +1,114 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { createDevices, type Devices, DevicesModule, devicesGrpcService } from '@star/devices';
+import { firstTime, writeEvent } from '@star/platform';
+import { connectMizar, createSearch, type EdgeDirectory, SearchModule } from '@star/search';
+import { createTenants, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
+import { objectKeys } from '@stardipper/proto';
+import type { Base } from './base';
+import { connectDirectory, serveDirectory } from './directory';
+import type { Role } from './settings';
+
+/** What one application process runs. */
+export interface Services {
+  readonly module: DynamicModule;
+  /** After the HTTP application listens: the hub and internal gRPC. Answers what others need to know. */
+  start(): Promise<Record<string, unknown>>;
+  /** After the HTTP application and its consumers have stopped. */
+  stop(): Promise<void>;
+}
+
+@Module({})
+class StarModule {}
+
+/** Puts together the services of a role; `all` is every one of them in this process. */
+export function composeServices(base: Base, role: Role): Services {
+  const runs = (name: Role) => role === 'all' || role === name;
+  const modules: DynamicModule[] = [];
+  const starts: (() => Promise<Record<string, unknown>>)[] = [];
+  const stops: (() => Promise<void>)[] = [];
+  const tenants = createTenants({ database: base.database, writeEvent, tokens: base.tokens, now: () => new Date() });
+  if (runs('tenants')) {
+    modules.push(TenantsModule.forRoot(tenants));
+    starts.push(() => openFirstTenant(base, tenants));
+  }
+  const devices = runs('devices') ? composeDevices(base, tenants) : undefined;
+  if (devices) {
+    modules.push(DevicesModule.forRoot(devices));
+    starts.push(async () => ({ mqttPort: await devices.start() }));
+    stops.push(() => devices.stop());
+    const address = base.settings.STAR_DEVICES_ADDRESS;
+    if (address) starts.push(async () => {
+      const server = await serveDirectory(address, [devicesGrpcService(devices)]);
+      stops.push(async () => server.forceShutdown());
+      return {};
+    });
+  }
+  if (runs('search')) {
+    const directory = devices ? inProcess(devices) : connectDirectory(base.settings.STAR_DEVICES_ADDRESS ?? '');
+    const embedder = connectMizar(base.settings.STAR_MIZAR);
+    stops.push(async () => {
+      embedder.close();
+      directory.close();
+    });
+    modules.push(SearchModule.forRoot(composeSearch(base, directory, embedder)));
+  }
+  return {
+    module: { module: StarModule, imports: modules },
+    start: async () => Object.assign({}, ...(await Promise.all(starts.map((begin) => begin())))) as Record<string, unknown>,
+    stop: async () => {
+      await Promise.all(stops.map((end) => end()));
+    },
+  };
+}
+
+async function openFirstTenant({ settings }: Base, tenants: Tenants): Promise<Record<string, unknown>> {
+  const { STAR_FIRST_TENANT: name, STAR_FIRST_ADMIN: username, STAR_FIRST_PASSWORD: password } = settings;
+  if (name && username && password) await tenants.createTenant({ name, admin: { username, displayName: username, password } }, { ifAbsent: true });
+  return {};
+}
+
+function composeDevices(base: Base, tenants: Tenants): Devices {
+  return createDevices({
+    db: base.database,
+    bus: base.bus,
+    writeEvent,
+    firstTime,
+    log: base.log,
+    secretKey: base.credentialsKey,
+    hasCommunity: tenants.hasCommunity,
+    signCrops: (tenantId, edgeId, sightingIds) =>
+      Promise.all(
+        sightingIds.map(async (sightingId) => ({
+          sightingId,
+          url: await base.objects.signedUrl(tenantId, objectKeys.crop(tenantId, edgeId, sightingId), 'PUT', {
+            expiresInS: 900,
+            maxBytes: 1_000_000,
+            contentType: 'image/jpeg',
+          }),
+        })),
+      ),
+    hub: { host: base.settings.STAR_HOST, port: base.settings.STAR_MQTT_PORT },
+  });
+}
+
+function composeSearch(base: Base, edges: EdgeDirectory, embedder: ReturnType<typeof connectMizar>) {
+  return createSearch({
+    database: base.database,
+    analytics: base.analytics,
+    objects: base.objects,
+    writeEvent,
+    firstTime,
+    edges,
+    embedder,
+    audit: recordAudit,
+    // A box that has not measured itself yet samples its cameras before it answers.
+    settings: { estimateTimeoutMs: 15_000 },
+    onSweepError: (error) => base.log.warn({ err: error }, 'a sweep failed and is tried again'),
+  });
+}
+
+const inProcess = (devices: Devices): EdgeDirectory & { close(): void } => ({
+  listCameras: (tenantId, cameraIds) => devices.listCameraRefs(tenantId, cameraIds),
+  askEdge: async (...question) => (await devices.askEdge(...question)).replyJson,
+  close: () => undefined,
+});

@@ -1,0 +1,69 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+/** Settings of `star`; each is an environment variable. What has a default needs none. */
+export const starSettings = z.object({
+  /** Folder for everything the embedded parts keep. */
+  STAR_DATA: z.string().min(1).transform((path) => resolve(path)),
+  /** `all`: every service in one process. `services`: one process each, behind a gateway. */
+  STAR_SHAPE: z.enum(['all', 'services']).default('all'),
+  STAR_HOST: z.string().default('127.0.0.1'),
+  STAR_HTTP_PORT: port.default(8080),
+  STAR_MQTT_PORT: port.default(1883),
+  /** How boxes and browsers reach Star; signed addresses start with it. `http://<host>:<http port>` unless told. */
+  STAR_PUBLIC_URL: z.url().optional(),
+  /** Kafka brokers, comma separated; without them the bus is the log in PostgreSQL. */
+  STAR_KAFKA_BROKERS: z.string().optional(),
+  /** An external PostgreSQL; both or neither. Without them one is started under STAR_DATA. */
+  STAR_DATABASE_URL: z.url().optional(),
+  STAR_DATABASE_OWNER_URL: z.url().optional(),
+  /** An external ClickHouse; without it chdb is started under STAR_DATA. */
+  STAR_CLICKHOUSE_URL: z.url().optional(),
+  STAR_CLICKHOUSE_USER: z.string().default('default'),
+  STAR_CLICKHOUSE_PASSWORD: z.string().default(''),
+  /** Where a Mizar answers (`unix:…` or `host:port`); without it STAR_MIZAR_PROGRAM is started with STAR_PACK. */
+  STAR_MIZAR: z.string().optional(),
+  STAR_MIZAR_PROGRAM: z.string().optional(),
+  STAR_PACK: z.string().optional(),
+  /** The built console; not served when absent. */
+  STAR_CONSOLE: z.string().optional(),
+  /** Made at the first start, when there is no tenant yet. */
+  STAR_FIRST_TENANT: z.string().optional(),
+  STAR_FIRST_ADMIN: z.string().default('admin'),
+  STAR_FIRST_PASSWORD: z.string().min(8).optional(),
+  STAR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+export type StarSettings = z.infer<typeof starSettings>;
+
+export const roles = ['all', 'tenants', 'devices', 'search', 'gateway'] as const;
+export type Role = (typeof roles)[number];
+
+/** What the supervisor tells one of its application processes: where the parts it started are. */
+export const appSettings = z.object({
+  STAR_ROLE: z.enum(roles),
+  STAR_DATA: z.string(),
+  STAR_HOST: z.string(),
+  STAR_HTTP_PORT: port,
+  STAR_MQTT_PORT: port,
+  STAR_PUBLIC_URL: z.url(),
+  STAR_DATABASE_URL: z.url(),
+  STAR_CLICKHOUSE_URL: z.url(),
+  STAR_CLICKHOUSE_USER: z.string(),
+  STAR_CLICKHOUSE_PASSWORD: z.string().default(''),
+  STAR_MIZAR: z.string(),
+  STAR_KAFKA_BROKERS: z.string().optional(),
+  STAR_CONSOLE: z.string().optional(),
+  STAR_FIRST_TENANT: z.string().optional(),
+  STAR_FIRST_ADMIN: z.string().optional(),
+  STAR_FIRST_PASSWORD: z.string().optional(),
+  /** Of the devices service, for the others; shape `services` only. */
+  STAR_DEVICES_ADDRESS: z.string().optional(),
+  /** Base addresses of the services, for the gateway. */
+  STAR_UPSTREAM_TENANTS: z.url().optional(),
+  STAR_UPSTREAM_DEVICES: z.url().optional(),
+  STAR_UPSTREAM_SEARCH: z.url().optional(),
+  STAR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+export type AppSettings = z.infer<typeof appSettings>;

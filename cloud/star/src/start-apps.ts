@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ChildProgram, KeptChild } from './kept-child';
+import type { Parts } from './parts';
+import type { Role, StarSettings } from './settings';
+
+type Keep = (program: ChildProgram) => Promise<KeptChild>;
+
+/** Starts the application processes of the shape; the last one's `ready` has the address people use. */
+export async function startApps(settings: StarSettings, parts: Parts, console: string | undefined, keep: Keep): Promise<KeptChild[]> {
+  const publicUrl = settings.STAR_PUBLIC_URL ?? `http://${settings.STAR_HOST}:${settings.STAR_HTTP_PORT}`;
+  const start = (role: Role, own: Record<string, string | undefined>) =>
+    keep({ name: role === 'all' ? 'app' : role, script: join(__dirname, 'app-main.js'), env: { ...shared(settings, parts, publicUrl), STAR_ROLE: role, ...own } });
+  if (settings.STAR_SHAPE === 'all') return [await start('all', { STAR_HTTP_PORT: String(settings.STAR_HTTP_PORT), STAR_CONSOLE: console })];
+  const socket = await devicesSocket(settings.STAR_DATA);
+  const ports = { tenants: await freePort(), devices: await freePort(), search: await freePort() };
+  const services = await Promise.all(
+    (['tenants', 'devices', 'search'] as const).map((role) =>
+      start(role, { STAR_HTTP_PORT: String(ports[role]), STAR_DEVICES_ADDRESS: `unix:${socket}` }),
+    ),
+  );
+  const gateway = await start('gateway', {
+    STAR_HTTP_PORT: String(settings.STAR_HTTP_PORT),
+    STAR_CONSOLE: console,
+    STAR_UPSTREAM_TENANTS: `http://127.0.0.1:${ports.tenants}`,
+    STAR_UPSTREAM_DEVICES: `http://127.0.0.1:${ports.devices}`,
+    STAR_UPSTREAM_SEARCH: `http://127.0.0.1:${ports.search}`,
+  });
+  return [...services, gateway];
+}
+
+/** The whole environment of an application process: nothing of ours is inherited by accident. */
+function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record<string, string | undefined> {
+  return {
+    STAR_DATA: settings.STAR_DATA,
+    STAR_HOST: settings.STAR_HOST,
+    STAR_MQTT_PORT: String(settings.STAR_MQTT_PORT),
+    STAR_PUBLIC_URL: publicUrl,
+    STAR_DATABASE_URL: parts.databaseUrl,
+    STAR_CLICKHOUSE_URL: parts.clickhouse.url,
+    STAR_CLICKHOUSE_USER: parts.clickhouse.user,
+    STAR_CLICKHOUSE_PASSWORD: parts.clickhouse.password,
+    STAR_MIZAR: parts.mizar,
+    STAR_KAFKA_BROKERS: settings.STAR_KAFKA_BROKERS,
+    STAR_FIRST_TENANT: settings.STAR_FIRST_TENANT,
+    STAR_FIRST_ADMIN: settings.STAR_FIRST_ADMIN,
+    STAR_FIRST_PASSWORD: settings.STAR_FIRST_PASSWORD,
+    STAR_LOG_LEVEL: settings.STAR_LOG_LEVEL,
+  };
+}
+
+/** A socket's path may have 107 bytes; a data folder far down gets one in the temporary folder. */
+async function devicesSocket(data: string): Promise<string> {
+  const near = join(data, 'run', 'devices.sock');
+  const far = join(tmpdir(), `star-${createHash('sha256').update(data).digest('hex').slice(0, 16)}`, 'devices.sock');
+  const path = Buffer.byteLength(near) <= 100 ? near : far;
+  await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+  await rm(path, { force: true });
+  return path;
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
