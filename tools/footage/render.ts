@@ -71,7 +71,8 @@ export async function renderFootage(options: RenderOptions): Promise<Record<stri
           segments: minutesOf(camera).map((minute) => ({
             from: startAt + minute * segmentMs,
             to: startAt + (minute + 1) * segmentMs,
-            file: camera.unreachable ? 'unreachable.ps' : (files.get(`${camera.key}/${minute}`) as string),
+            // The recorder lists an unreachable camera's footage and fails to hand it out; the file is never read.
+            file: files.get(`${camera.unreachable ? `${box}.1` : camera.key}/${minute}`) as string,
             codec: camera.codec,
           })),
         })),

@@ -75,6 +75,8 @@ export interface World {
 }
 
 export const adminName = 'admin';
+/** What each simulated recorder bears, and is told to bear. */
+const recorderSessions = 2;
 
 /** Starts everything and waits until every camera is known to Star. What was started is stopped when a step fails. */
 export async function startWorld(options: WorldOptions): Promise<World> {
@@ -135,7 +137,7 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
   const boxes = {} as Record<BoxName, KeptProcess<BoxReady>>;
   const mqttPort = await (options.mqttPortFor?.(identity.ports.mqtt) ?? identity.ports.mqtt);
   for (const box of boxNames) {
-    recorders[box] = await startRecorder(folder, box, folders[box] as string, identity);
+    recorders[box] = await startRecorder(folder, box, folders[box] as string, plan, identity);
     started.push(recorders[box]);
   }
   say('Starting two Dipper boxes…');
@@ -209,8 +211,15 @@ async function provision(api: ApiClient, identity: Identity, folder: string): Pr
   return next;
 }
 
-async function startRecorder(folder: string, box: BoxName, footageDir: string, identity: Identity): Promise<KeptProcess<unknown>> {
-  const config = { footageDir, port: identity.ports.recorders[box], username: 'dipper', password: identity.recorderPassword };
+async function startRecorder(folder: string, box: BoxName, footageDir: string, plan: FootagePlan, identity: Identity): Promise<KeptProcess<unknown>> {
+  const unreachable = plan.cameras.filter((c) => c.box === box && c.unreachable);
+  const config = {
+    footageDir,
+    port: identity.ports.recorders[box],
+    username: 'dipper',
+    password: identity.recorderPassword,
+    faults: { maxSessions: recorderSessions, channels: Object.fromEntries(unreachable.map((c) => [c.channel, 'server_error'])) },
+  };
   await writeFile(join(footageDir, 'recorder.json'), JSON.stringify(config), { mode: 0o600 });
   return keepRunning({
     name: `recorder-${box}`,
@@ -237,7 +246,8 @@ async function startBox(options: WorldOptions, box: BoxName, identity: Identity,
     script: resolve('@dipper/dipper/dist/main.js'),
     args: ['run', '--data', data, '--config', config, '--json'],
     logFile: join(options.folder, 'logs', `box-${box}.log`),
-    env: { ...options.env },
+    // A camera that fails is given up on within seconds here; on a site the pauses are longer.
+    env: { ALIOTH_BACKOFF_FIRST_MS: '200', MERAK_RETRY_MS: '200', ...options.env },
   });
 }
 
@@ -254,7 +264,7 @@ async function connectEdges(api: ApiClient, identity: Identity): Promise<Record<
       baseUrl: `http://127.0.0.1:${identity.ports.recorders[box]}`,
       username: 'dipper',
       password: identity.recorderPassword,
-      maxSessions: 2,
+      maxSessions: recorderSessions,
     });
   }
   return found;

@@ -1,0 +1,3 @@
+import type { AgentContext } from '@dipper/platform';
+
+export type Logger = AgentContext['log'];
