@@ -17,7 +17,7 @@ const settingsSchema = z.object({
   /** A connection on which one message is not acknowledged for so long is given up. */
   DUBHE_ACK_TIMEOUT_MS: milliseconds.default(30_000),
   /** How long a command waits for an agent that is restarting. */
-  DUBHE_COMMAND_MS: milliseconds.default(8_000),
+  DUBHE_COMMAND_MS: milliseconds.default(13_000),
 });
 
 export type DubheSettings = z.infer<typeof settingsSchema>;

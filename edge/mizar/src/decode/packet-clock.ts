@@ -22,15 +22,22 @@ export class PacketClock {
   private widest = 0;
   private keyframes = 0;
   private packets = 0;
+  /** Decoding time of the packet before, read or inferred. */
+  private cursor = Number.NaN;
 
   packet(fields: Readonly<Record<string, string>>): void {
     this.packets++;
     // A program stream stamps only the first packet of a frame, and some recorders only keyframes.
-    const pts = Number(fields.pts ?? Number.NaN);
-    const at = Number.isFinite(pts) ? pts : Number(fields.dts ?? Number.NaN);
-    if (!Number.isFinite(at)) return;
     const duration = Number(fields.duration ?? Number.NaN);
     if (Number.isFinite(duration)) this.lastDuration = duration;
+    const pts = Number(fields.pts ?? Number.NaN);
+    const dts = Number(fields.dts ?? Number.NaN);
+    const stamped = Number.isFinite(pts) ? pts : dts;
+    // Small frames share a PES packet and its one stamp; the unstamped follow it a frame apart. Without that the
+    // quiet end of a file, where they are many, would seem to be missing.
+    const at = Number.isFinite(stamped) ? stamped : this.cursor + this.lastDuration;
+    if (!Number.isFinite(at)) return;
+    this.cursor = Number.isFinite(dts) ? dts : at;
     this.first = Math.min(this.first, at);
     this.last = Math.max(this.last, at);
     if (!fields.flags?.startsWith('K')) return;
