@@ -4,7 +4,11 @@ import { z } from 'zod';
 import { taskError } from './rpc';
 import { coverageSpan } from './spans';
 
-const id = z.string().min(1).max(64).regex(/^[\w.:-]+$/);
+const id = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[\w.:-]+$/);
 
 export const taskStates = ['accepted', 'running', 'finished', 'failed', 'cancelled', 'expired'] as const;
 export type TaskState = (typeof taskStates)[number];

@@ -3,7 +3,11 @@
 import { z } from 'zod';
 import { span } from './spans';
 
-const id = z.string().min(1).max(64).regex(/^[\w.:-]+$/);
+const id = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[\w.:-]+$/);
 
 /** 1 is the most urgent, 6 the least; 3 is what an operator's search gets. */
 export const priority = z.int().min(1).max(6);
@@ -28,10 +32,7 @@ export type CreateTaskParams = z.infer<typeof createTaskParams>;
 export const taskError = z.object({ code: z.string(), params: z.record(z.string(), z.unknown()).optional() });
 export type TaskError = z.infer<typeof taskError>;
 
-export const createTaskReply = z.union([
-  z.object({ accepted: z.literal(true), taskId: id }),
-  z.object({ error: taskError }),
-]);
+export const createTaskReply = z.union([z.object({ accepted: z.literal(true), taskId: id }), z.object({ error: taskError })]);
 export type CreateTaskReply = z.infer<typeof createTaskReply>;
 
 export const cancelTaskParams = z.strictObject({ taskId: id });
@@ -52,7 +53,9 @@ export const estimateTaskReply = z.union([
     toSearchMs: z.int(),
     /** Expected wall-clock seconds on this box, behind what is queued already. */
     seconds: z.number(),
-    recorders: z.array(z.object({ recorderId: id, reachable: z.boolean(), sessions: z.int(), maxSessions: z.int(), downloadBytes: z.int() })),
+    recorders: z.array(
+      z.object({ recorderId: id, reachable: z.boolean(), sessions: z.int(), maxSessions: z.int(), downloadBytes: z.int() }),
+    ),
     /** False while the box has not yet measured itself on real footage of these recorders. */
     measured: z.boolean(),
   }),

@@ -14,7 +14,7 @@ import { holdFolder } from '../world/hold-folder.ts';
 import { boxNames, enrol, startWorld, untilDefined, type World } from '../world/world.ts';
 import { measureAccept } from './accept.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
-import { bar, coverageLines, createScreen, estimateLines, evaluationTable, type Screen, searchBars } from './screen.ts';
+import { bar, coverageLines, createScreen, estimateLines, evaluationTable, searchBars } from './screen.ts';
 
 const { values: flags } = parseArgs({
   options: { fresh: { type: 'boolean' }, once: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
@@ -52,7 +52,7 @@ interface Round {
   readonly keyframesDecoded: number;
 }
 
-const folder = join(process.cwd(), '.star');
+const folder = process.env.STAR_DEMO_FOLDER ?? join(process.cwd(), '.star');
 const screen = createScreen(flags.json ? process.stderr : process.stdout);
 let world: World | undefined;
 let leaving: Promise<never> | undefined;
@@ -62,7 +62,7 @@ process.exitCode = 1;
 run({ models, portraits }).catch(async (error: unknown) => {
   screen.endBars();
   screen.say(`The demo failed: ${error instanceof Error ? error.message : String(error)}`);
-  screen.say(`Logs are in ${join('.star', 'logs')}.`);
+  screen.say(`Logs are in ${join(folder, 'logs')}.`);
   await leave(1);
 });
 

@@ -211,7 +211,13 @@ async function provision(api: ApiClient, identity: Identity, folder: string): Pr
   return next;
 }
 
-async function startRecorder(folder: string, box: BoxName, footageDir: string, plan: FootagePlan, identity: Identity): Promise<KeptProcess<unknown>> {
+async function startRecorder(
+  folder: string,
+  box: BoxName,
+  footageDir: string,
+  plan: FootagePlan,
+  identity: Identity,
+): Promise<KeptProcess<unknown>> {
   const unreachable = plan.cameras.filter((c) => c.box === box && c.unreachable);
   const config = {
     footageDir,

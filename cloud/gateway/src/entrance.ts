@@ -33,7 +33,8 @@ export async function registerEntrance(app: FastifyInstance, upstreams: Readonly
       // Streams of progress stay open as long as a search runs; everything else ends by the service's own limit.
       http: { requestOptions: { timeout: 0 } },
       replyOptions: {
-        rewriteRequestHeaders: (_request, headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !spoofable.includes(name))),
+        rewriteRequestHeaders: (_request, headers) =>
+          Object.fromEntries(Object.entries(headers).filter(([name]) => !spoofable.includes(name))),
       },
     });
   }

@@ -1,10 +1,10 @@
 /** One application process of Star; started by `main.ts`, which says by settings which services it runs and where the parts are. */
 
+import { Module } from '@nestjs/common';
 import { registerEntrance, serveConsole } from '@star/gateway';
 import { createLogger, readConfig } from '@star/platform';
 import { connectBus, createHttpApp, type HttpApp } from '@star/platform/nest';
 import type { FastifyInstance } from 'fastify';
-import { Module } from '@nestjs/common';
 import { openBase } from './base';
 import { composeServices } from './services';
 import { type AppSettings, appSettings } from './settings';
@@ -52,7 +52,8 @@ async function runServices(settings: AppSettings): Promise<Running> {
 /** The gateway stands on nothing but the other services. */
 async function runGateway(settings: AppSettings): Promise<Running> {
   const { STAR_UPSTREAM_TENANTS: tenants, STAR_UPSTREAM_DEVICES: devices, STAR_UPSTREAM_SEARCH: search } = settings;
-  if (!tenants || !devices || !search) throw new Error('the gateway needs STAR_UPSTREAM_TENANTS, STAR_UPSTREAM_DEVICES and STAR_UPSTREAM_SEARCH');
+  if (!tenants || !devices || !search)
+    throw new Error('the gateway needs STAR_UPSTREAM_TENANTS, STAR_UPSTREAM_DEVICES and STAR_UPSTREAM_SEARCH');
   const app = await createHttpApp(GatewayModule, {
     // No route of its own asks for a token: each service checks it itself.
     verifier: { verify: () => Promise.reject(new Error('the gateway has no routes of its own')) },

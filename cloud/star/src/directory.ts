@@ -1,10 +1,21 @@
-import { credentials, Metadata, Server, ServerCredentials, type ServiceDefinition, type ServiceError, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  credentials,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type ServiceError,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { AppError, type ErrorKind, errorKinds } from '@star/platform';
 import type { EdgeDirectory } from '@star/search';
 import { devices } from '@stardipper/proto';
 
 /** Serves star.v1.DevicesService for the other services of this installation. */
-export async function serveDirectory(address: string, services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[]): Promise<Server> {
+export async function serveDirectory(
+  address: string,
+  services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[],
+): Promise<Server> {
   const server = new Server();
   for (const [definition, implementation] of services) server.addService(definition, implementation);
   await new Promise<void>((resolve, reject) => {
@@ -25,7 +36,12 @@ export function connectDirectory(address: string): EdgeDirectory & { close(): vo
     },
     askEdge: async (tenantId, edgeId, method, paramsJson, timeoutMs) => {
       const answer = await call<devices.AskEdgeResponse>((done) =>
-        client.askEdge({ tenantId, edgeId, method, paramsJson, timeoutMs }, new Metadata(), { deadline: Date.now() + timeoutMs + 1000 }, done),
+        client.askEdge(
+          { tenantId, edgeId, method, paramsJson, timeoutMs },
+          new Metadata(),
+          { deadline: Date.now() + timeoutMs + 1000 },
+          done,
+        ),
       );
       return answer.replyJson;
     },

@@ -64,7 +64,10 @@ async function main(): Promise<void> {
     await parts.stop();
     throw error;
   }
-  const pids = () => ({ ...parts.pids(), ...Object.fromEntries(apps.flatMap((app) => (app.pid() ? [[app.name, app.pid() as number]] : []))) });
+  const pids = () => ({
+    ...parts.pids(),
+    ...Object.fromEntries(apps.flatMap((app) => (app.pid() ? [[app.name, app.pid() as number]] : []))),
+  });
   const timer = keepPidsWritten(settings, pids);
   const ready = { type: 'ready', ...Object.assign({}, ...apps.map((app) => app.ready())), mizarData: parts.mizarData, pids: pids() };
   process.send?.(ready);

@@ -37,11 +37,12 @@ export function composeServices(base: Base, role: Role): Services {
     starts.push(async () => ({ mqttPort: await devices.start() }));
     stops.push(() => devices.stop());
     const address = base.settings.STAR_DEVICES_ADDRESS;
-    if (address) starts.push(async () => {
-      const server = await serveDirectory(address, [devicesGrpcService(devices)]);
-      stops.push(async () => server.forceShutdown());
-      return {};
-    });
+    if (address)
+      starts.push(async () => {
+        const server = await serveDirectory(address, [devicesGrpcService(devices)]);
+        stops.push(async () => server.forceShutdown());
+        return {};
+      });
   }
   if (runs('search')) {
     const directory = devices ? inProcess(devices) : connectDirectory(base.settings.STAR_DEVICES_ADDRESS ?? '');
@@ -63,7 +64,8 @@ export function composeServices(base: Base, role: Role): Services {
 
 async function openFirstTenant({ settings }: Base, tenants: Tenants): Promise<Record<string, unknown>> {
   const { STAR_FIRST_TENANT: name, STAR_FIRST_ADMIN: username, STAR_FIRST_PASSWORD: password } = settings;
-  if (name && username && password) await tenants.createTenant({ name, admin: { username, displayName: username, password } }, { ifAbsent: true });
+  if (name && username && password)
+    await tenants.createTenant({ name, admin: { username, displayName: username, password } }, { ifAbsent: true });
   return {};
 }
 

@@ -6,7 +6,10 @@ const port = z.coerce.number().int().min(0).max(65_535);
 /** Settings of `star`; each is an environment variable. What has a default needs none. */
 export const starSettings = z.object({
   /** Folder for everything the embedded parts keep. */
-  STAR_DATA: z.string().min(1).transform((path) => resolve(path)),
+  STAR_DATA: z
+    .string()
+    .min(1)
+    .transform((path) => resolve(path)),
   /** `all`: every service in one process. `services`: one process each, behind a gateway. */
   STAR_SHAPE: z.enum(['all', 'services']).default('all'),
   STAR_HOST: z.string().default('127.0.0.1'),

@@ -13,8 +13,13 @@ type Keep = (program: ChildProgram) => Promise<KeptChild>;
 export async function startApps(settings: StarSettings, parts: Parts, console: string | undefined, keep: Keep): Promise<KeptChild[]> {
   const publicUrl = settings.STAR_PUBLIC_URL ?? `http://${settings.STAR_HOST}:${settings.STAR_HTTP_PORT}`;
   const start = (role: Role, own: Record<string, string | undefined>) =>
-    keep({ name: role === 'all' ? 'app' : role, script: join(__dirname, 'app-main.js'), env: { ...shared(settings, parts, publicUrl), STAR_ROLE: role, ...own } });
-  if (settings.STAR_SHAPE === 'all') return [await start('all', { STAR_HTTP_PORT: String(settings.STAR_HTTP_PORT), STAR_CONSOLE: console })];
+    keep({
+      name: role === 'all' ? 'app' : role,
+      script: join(__dirname, 'app-main.js'),
+      env: { ...shared(settings, parts, publicUrl), STAR_ROLE: role, ...own },
+    });
+  if (settings.STAR_SHAPE === 'all')
+    return [await start('all', { STAR_HTTP_PORT: String(settings.STAR_HTTP_PORT), STAR_CONSOLE: console })];
   const socket = await devicesSocket(settings.STAR_DATA);
   const ports = { tenants: await freePort(), devices: await freePort(), search: await freePort() };
   const services = await Promise.all(

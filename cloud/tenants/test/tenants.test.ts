@@ -43,7 +43,7 @@ const request = async (method: string, path: string, options: { token?: string; 
   });
   return {
     status: answer.status,
-    body: (await answer.json()) as Record<string, never> & { items: { [k: string]: unknown }[] },
+    body: (await answer.json()) as Record<string, unknown> & { items: { [k: string]: unknown }[] },
     headers: answer.headers,
   };
 };

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, inTransaction } from '@dipper/platform';
-import { cancelTaskParams, type CreateTaskParams, type CreateTaskReply, createTaskParams } from '@stardipper/proto';
+import { type CreateTaskParams, type CreateTaskReply, cancelTaskParams, createTaskParams } from '@stardipper/proto';
 import { fieldMalformed, isDiskFull, noSpace, taskConflict, taskExpired, taskMalformed, tooManyTasks } from './merak.errors';
 import { contentHash } from './task';
 import type { TaskStore } from './task.store';

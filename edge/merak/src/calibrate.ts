@@ -26,7 +26,14 @@ const channelsPerRecorder = 2;
 const lookBackMs = [3_600_000, 86_400_000, 7 * 86_400_000];
 
 /** Lists up to `pages` pages of a range; what it could not list is simply not in the answer. */
-export async function listSome(box: SearchBox, camera: SampleCamera, range: Span, pages: number, turn: Turn, signal: AbortSignal): Promise<Listed> {
+export async function listSome(
+  box: SearchBox,
+  camera: SampleCamera,
+  range: Span,
+  pages: number,
+  turn: Turn,
+  signal: AbortSignal,
+): Promise<Listed> {
   let until = range.from;
   let footageMs = 0;
   const segments: alioth.Segment[] = [];
@@ -63,7 +70,14 @@ export function sampleOf(listed: Listed, count: number): alioth.Segment[] {
 const warmed = new WeakSet<SearchBox>();
 
 /** Measures download and index speed on one segment without storing anything. */
-export async function measure(box: SearchBox, camera: SampleCamera, segment: alioth.Segment, packId: string, turn: Turn, signal: AbortSignal): Promise<void> {
+export async function measure(
+  box: SearchBox,
+  camera: SampleCamera,
+  segment: alioth.Segment,
+  packId: string,
+  turn: Turn,
+  signal: AbortSignal,
+): Promise<void> {
   const footageMs = segment.toMs - segment.fromMs;
   const leaveRecorder = await box.recorders.recorder(camera.recorderId).downloads.enter(turn, signal);
   const startedAt = performance.now();

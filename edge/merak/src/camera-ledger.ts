@@ -54,7 +54,8 @@ export function joinFindings(findings: readonly Finding[]): Finding[] {
   const joined: Finding[] = [];
   for (const next of [...findings].sort((a, b) => a.from - b.from)) {
     const last = joined.at(-1);
-    const same = last && last.to === next.from && last.kind === next.kind && last.reason === next.reason && last.samplingMs === next.samplingMs;
+    const same =
+      last && last.to === next.from && last.kind === next.kind && last.reason === next.reason && last.samplingMs === next.samplingMs;
     if (same) last.to = next.to;
     else joined.push({ ...next });
   }

@@ -81,7 +81,9 @@ export interface PagePlan {
  * [from, next) exactly: where segments overlap, the earlier one is asked for the common part.
  */
 export function planPage(page: Page): PagePlan {
-  const segments = page.segments.filter((s) => isTime(s.fromMs) && isTime(s.toMs) && s.fromMs < s.toMs).sort((a, b) => a.fromMs - b.fromMs || a.toMs - b.toMs);
+  const segments = page.segments
+    .filter((s) => isTime(s.fromMs) && isTime(s.toMs) && s.fromMs < s.toMs)
+    .sort((a, b) => a.fromMs - b.fromMs || a.toMs - b.toMs);
   const taken: { segment: alioth.Segment; from: number; to: number; seam: number }[] = [];
   const empty: Span[] = [];
   const skip = (from: number, to: number) => {
@@ -92,7 +94,8 @@ export function planPage(page: Page): PagePlan {
   let at = page.from;
   for (const [index, segment] of segments.entries()) {
     // What a segment that is still being written will hold is known only up to now.
-    const ends = segment.growing && index === segments.length - 1 ? Math.max(segment.toMs, Math.min(page.listedUntil, page.now)) : segment.toMs;
+    const ends =
+      segment.growing && index === segments.length - 1 ? Math.max(segment.toMs, Math.min(page.listedUntil, page.now)) : segment.toMs;
     const from = Math.max(segment.fromMs, at);
     const to = Math.min(ends, page.end);
     if (from >= to) continue;
@@ -113,13 +116,21 @@ export function planPage(page: Page): PagePlan {
 export function emptySpan(span: Span, now: number): Finding[] {
   const past = intersectSpans(span, { from: 0, to: Math.max(1, now) });
   const future = intersectSpans(span, { from: Math.max(0, now), to: Number.MAX_SAFE_INTEGER });
-  return [...(past ? [{ ...past, kind: 'no_footage' as const }] : []), ...(future ? [{ ...future, kind: 'failed' as const, reason: reasons.notYetRecorded }] : [])];
+  return [
+    ...(past ? [{ ...past, kind: 'no_footage' as const }] : []),
+    ...(future ? [{ ...future, kind: 'failed' as const, reason: reasons.notYetRecorded }] : []),
+  ];
 }
 
-export const failedSpans = (spans: readonly Span[], reason: string): Finding[] => spans.map((s) => ({ from: s.from, to: s.to, kind: 'failed', reason: reason.slice(0, 64) }));
+export const failedSpans = (spans: readonly Span[], reason: string): Finding[] =>
+  spans.map((s) => ({ from: s.from, to: s.to, kind: 'failed', reason: reason.slice(0, 64) }));
 
 /** Splits what was asked of a segment into what could be decoded and what could not, exactly. */
-export function judgeSegment(work: Pick<SegmentWork, 'pieces' | 'seamMs'>, decoded: KnownSpan, reason: string = reasons.truncated): Finding[] {
+export function judgeSegment(
+  work: Pick<SegmentWork, 'pieces' | 'seamMs'>,
+  decoded: KnownSpan,
+  reason: string = reasons.truncated,
+): Finding[] {
   const first = work.pieces[0];
   const last = work.pieces.at(-1);
   if (!first || !last) return [];
@@ -132,7 +143,10 @@ export function judgeSegment(work: Pick<SegmentWork, 'pieces' | 'seamMs'>, decod
   return work.pieces
     .flatMap((piece): Finding[] => {
       const part = intersectSpans(piece, seen);
-      return [...(part ? [{ ...part, kind: 'searched' as const, samplingMs: decoded.samplingMs }] : []), ...failedSpans(subtractSpans(piece, [seen]), reason)];
+      return [
+        ...(part ? [{ ...part, kind: 'searched' as const, samplingMs: decoded.samplingMs }] : []),
+        ...failedSpans(subtractSpans(piece, [seen]), reason),
+      ];
     })
     .sort((a, b) => a.from - b.from);
 }

@@ -1,4 +1,12 @@
-import { type EstimateTaskParams, type EstimateTaskReply, estimateTaskParams, type Span, subtractSpans, type TaskCamera, totalMs } from '@stardipper/proto';
+import {
+  type EstimateTaskParams,
+  type EstimateTaskReply,
+  estimateTaskParams,
+  type Span,
+  subtractSpans,
+  type TaskCamera,
+  totalMs,
+} from '@stardipper/proto';
 import { estimateTurn, listSome, measure, sampleOf } from './calibrate';
 import { knownSpans } from './coverage';
 import { taskMalformed } from './merak.errors';
@@ -65,7 +73,9 @@ export function estimateTask({ box, tasks, signal }: EstimateDeps) {
     const due = performance.now() + answerWithinMs;
     await within(2_000, box.recorders.refresh(signal), undefined);
     const unknown = await unknownSpans(box, params, signal);
-    const outlooks = await Promise.all(params.cameras.map((camera, i) => lookAhead(box, params, camera, unknown[i] ?? [params.range], due, signal)));
+    const outlooks = await Promise.all(
+      params.cameras.map((camera, i) => lookAhead(box, params, camera, unknown[i] ?? [params.range], due, signal)),
+    );
     const toSearchMs = outlooks.reduce((sum, o) => sum + o.unknownMs, 0);
     const rangeMs = (params.range.to - params.range.from) * params.cameras.length;
     const own = new Load();
@@ -78,7 +88,9 @@ export function estimateTask({ box, tasks, signal }: EstimateDeps) {
       toSearchMs,
       seconds: round(all.seconds(box) + firstDownloadS(box, params, outlooks) + asked + overheadS),
       recorders: recorderLoads(box, params, own),
-      measured: outlooks.every((o) => o.footageMs === 0 || box.speeds.measured(o.camera, params.packId) !== undefined || nearMeasured(box, o.camera, params)),
+      measured: outlooks.every(
+        (o) => o.footageMs === 0 || box.speeds.measured(o.camera, params.packId) !== undefined || nearMeasured(box, o.camera, params),
+      ),
     };
   };
 }
@@ -110,7 +122,14 @@ async function unknownOf(box: SearchBox, camera: TaskCamera, range: Span, packId
 }
 
 /** How much footage there is to look at, by listing where it is quick and by experience beyond; measures the camera when nobody has. */
-async function lookAhead(box: SearchBox, params: EstimateTaskParams, camera: TaskCamera, unknown: readonly Span[], due: number, signal: AbortSignal): Promise<Outlook> {
+async function lookAhead(
+  box: SearchBox,
+  params: EstimateTaskParams,
+  camera: TaskCamera,
+  unknown: readonly Span[],
+  due: number,
+  signal: AbortSignal,
+): Promise<Outlook> {
   const unknownMs = totalMs(unknown);
   const first = unknown[0];
   if (!first) return { camera, unknownMs: 0, footageMs: 0, listedBytes: 0, segmentS: 0 };
@@ -128,12 +147,22 @@ async function lookAhead(box: SearchBox, params: EstimateTaskParams, camera: Tas
   const sized = listed.segments.filter((s) => s.sizeBytes > 0 && s.toMs > s.fromMs);
   const sizedMs = totalMs(sized.map((s) => ({ from: s.fromMs, to: s.toMs })));
   const rate = sizedMs > 0 ? (sized.reduce((sum, s) => sum + s.sizeBytes, 0) * 1_000) / sizedMs : bytesPerS;
-  const segmentS = listed.segments.length > 0 ? totalMs(listed.segments.map((s) => ({ from: s.fromMs, to: s.toMs }))) / listed.segments.length / 1_000 : usualSegmentS;
+  const segmentS =
+    listed.segments.length > 0
+      ? totalMs(listed.segments.map((s) => ({ from: s.fromMs, to: s.toMs }))) / listed.segments.length / 1_000
+      : usualSegmentS;
   return { camera, unknownMs, footageMs, listedBytes: (footageMs / 1_000) * rate, segmentS };
 }
 
 /** Two segments where there are few cameras, so that Mizar is measured as busy as it will be. A measurement that takes too long goes on for the next estimate. */
-async function measureInTime(box: SearchBox, params: EstimateTaskParams, camera: TaskCamera, listed: Parameters<typeof sampleOf>[0], due: number, signal: AbortSignal): Promise<void> {
+async function measureInTime(
+  box: SearchBox,
+  params: EstimateTaskParams,
+  camera: TaskCamera,
+  listed: Parameters<typeof sampleOf>[0],
+  due: number,
+  signal: AbortSignal,
+): Promise<void> {
   const samples = sampleOf(listed, params.cameras.length === 1 ? 2 : 1);
   const turn = { ...estimateTurn, camera: camera.id };
   const work = samples.map(async (segment) => {
@@ -150,7 +179,9 @@ function nearMeasured(box: SearchBox, camera: TaskCamera, { packId }: EstimateTa
 
 /** The last footage is looked at after its download; only where there is little footage does that show. */
 function firstDownloadS(box: SearchBox, params: EstimateTaskParams, outlooks: readonly Outlook[]): number {
-  const waits = outlooks.filter((o) => o.footageMs > 0).map((o) => (box.speeds.expected(o.camera, params.packId).downloadMsPerS * Math.min(o.segmentS, o.footageMs / 1_000)) / 1_000);
+  const waits = outlooks
+    .filter((o) => o.footageMs > 0)
+    .map((o) => (box.speeds.expected(o.camera, params.packId).downloadMsPerS * Math.min(o.segmentS, o.footageMs / 1_000)) / 1_000);
   return waits.length === 0 ? 0 : Math.min(...waits);
 }
 
@@ -177,7 +208,15 @@ const restOf = (tasks: TaskStore, task: Task) =>
     return camera ? [{ camera, rest: ledger.rest() }] : [];
   });
 
-async function addRest(box: SearchBox, load: Load, task: Task, camera: TaskCamera, rest: readonly Span[], until: number, signal: AbortSignal): Promise<void> {
+async function addRest(
+  box: SearchBox,
+  load: Load,
+  task: Task,
+  camera: TaskCamera,
+  rest: readonly Span[],
+  until: number,
+  signal: AbortSignal,
+): Promise<void> {
   const first = rest[0];
   if (!first) return;
   const hull = { from: first.from, to: rest.at(-1)?.to ?? first.to };

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, inTransaction } from '@dipper/platform';
 import type { alioth, CoverageSpan, MatchReport, TaskError, TaskState } from '@stardipper/proto';
 import { type CameraLedger, findingsMs, joinFindings } from './camera-ledger';
-import { failedSpans, type Finding } from './coverage';
+import { type Finding, failedSpans } from './coverage';
 import { segmentKey } from './neighbours';
 import type { OutboxStore } from './outbox.store';
 import { reportPages } from './report-pages';
@@ -98,7 +98,8 @@ export class Journal {
     this.waiting = this.waiting.filter((entry) => entry.progress !== progress);
     const draft = draftOf(progress, progress.state);
     for (const entry of mine) enter(draft, entry.step);
-    for (const position of progress.cameras.keys()) enter(draft, { position, findings: failedSpans(cameraOf(draft, position).ledger.rest(), reason) });
+    for (const position of progress.cameras.keys())
+      enter(draft, { position, findings: failedSpans(cameraOf(draft, position).ledger.rest(), reason) });
     draft.state = state;
     try {
       this.commit([draft], mine, error);
@@ -244,7 +245,15 @@ function enter(draft: Draft, step: Step): void {
     const last = draft.coverage.at(-1);
     const first = fresh[0];
     // Steps of one camera in a row usually continue each other; joining them keeps reports small.
-    if (last && first && last.cameraId === cameraId && last.to === first.from && last.kind === first.kind && last.reason === first.reason && last.samplingMs === first.samplingMs) {
+    if (
+      last &&
+      first &&
+      last.cameraId === cameraId &&
+      last.to === first.from &&
+      last.kind === first.kind &&
+      last.reason === first.reason &&
+      last.samplingMs === first.samplingMs
+    ) {
       last.to = first.to;
       fresh.shift();
     }

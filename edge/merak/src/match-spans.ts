@@ -18,7 +18,14 @@ export async function matchSpans(box: SearchBox, camera: CameraRun, spans: reado
   let found: MatchReport[] = [];
   try {
     for (const persons of run.query.parts) {
-      const request = { cameraId: camera.camera.id, fromMs: from, toMs: to, packId: run.params.packId, threshold: run.query.threshold, persons: [...persons] };
+      const request = {
+        cameraId: camera.camera.id,
+        fromMs: from,
+        toMs: to,
+        packId: run.params.packId,
+        threshold: run.query.threshold,
+        persons: [...persons],
+      };
       for await (const page of box.neighbours.matchSightings(request, run.signal)) {
         found.push(...page.flatMap((match) => readMatch(camera, match)));
         if (found.length < matchesPerStep) continue;

@@ -42,7 +42,8 @@ export interface MerakSettings {
 export function readSettings(settings: Readonly<Record<string, string | undefined>>): MerakSettings {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = settingsSchema.safeParse(given);
-  if (!parsed.success) throw new Error(`Unusable settings: ${parsed.error.issues.map((i) => `${i.path.join('.')} ${i.message}`).join('; ')}`);
+  if (!parsed.success)
+    throw new Error(`Unusable settings: ${parsed.error.issues.map((i) => `${i.path.join('.')} ${i.message}`).join('; ')}`);
   const s = parsed.data;
   return {
     inFlight: s.MERAK_IN_FLIGHT,

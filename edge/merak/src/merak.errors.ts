@@ -10,7 +10,8 @@ export const queryNotReached = (cause: unknown) => new AgentError('query.not_rea
 export const queryHashMismatch = () => new AgentError('query.hash_mismatch', 'unprocessable');
 export const queryMalformed = () => new AgentError('query.malformed', 'unprocessable');
 export const queryPackMismatch = (packId: string) => new AgentError('query.pack_mismatch', 'unprocessable', { packId });
-export const packNotInstalled = (packId: string, installed: string) => new AgentError('pack.not_installed', 'unprocessable', { packId, installed });
+export const packNotInstalled = (packId: string, installed: string) =>
+  new AgentError('pack.not_installed', 'unprocessable', { packId, installed });
 export const listingStuck = () => new AgentError('listing.no_progress', 'unavailable');
 export const listingForeign = () => new AgentError('listing.invalid', 'unavailable');
 
@@ -30,9 +31,11 @@ export function taskMalformed(issues: readonly z.core.$ZodIssue[]): AgentError {
   return new AgentError('task.malformed', 'invalid', { errors });
 }
 
-export const fieldMalformed = (pointer: string, code: string) => new AgentError('task.malformed', 'invalid', { errors: [{ pointer, code }] });
+export const fieldMalformed = (pointer: string, code: string) =>
+  new AgentError('task.malformed', 'invalid', { errors: [{ pointer, code }] });
 
-const pointerOf = (path: readonly PropertyKey[]) => path.map((part) => `/${String(part).replace(/~/g, '~0').replace(/\//g, '~1')}`).join('');
+const pointerOf = (path: readonly PropertyKey[]) =>
+  path.map((part) => `/${String(part).replace(/~/g, '~0').replace(/\//g, '~1')}`).join('');
 
 function codeOf(issue: z.core.$ZodIssue): string {
   const named = issue.code === 'custom' ? issue.params?.code : undefined;
@@ -40,4 +43,5 @@ function codeOf(issue: z.core.$ZodIssue): string {
 }
 
 /** SQLite's own word for a full disk or a full database. */
-export const isDiskFull = (error: unknown): boolean => [13, 778].includes((error as { errcode?: number }).errcode ?? 0) || (error as { code?: string }).code === 'ENOSPC';
+export const isDiskFull = (error: unknown): boolean =>
+  [13, 778].includes((error as { errcode?: number }).errcode ?? 0) || (error as { code?: string }).code === 'ENOSPC';

@@ -60,4 +60,14 @@ CREATE TABLE camera_speeds (
   PRIMARY KEY (recorder_id, channel, pack_id)
 ) STRICT, WITHOUT ROWID;
 `,
+  `CREATE TABLE short_footage (
+  segment_key TEXT NOT NULL,
+  pack_id TEXT NOT NULL,
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  sampling_ms INTEGER NOT NULL,
+  seen_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (segment_key, pack_id)
+) STRICT, WITHOUT ROWID;
+`,
 ];

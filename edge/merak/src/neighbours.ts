@@ -35,7 +35,12 @@ export class Neighbours {
   /** The deadline is generous: a recorder may hand out an hour of footage at the speed it was recorded. */
   downloadSegment(segment: alioth.Segment, priority: number, signal: AbortSignal): Promise<alioth.DownloadSegmentResponse> {
     const footageMs = Math.max(0, segment.toMs - segment.fromMs);
-    return callUnary(this.alioth, this.alioth.downloadSegment, { segment, priority }, { timeoutMs: Math.min(seconds(10_800), seconds(120) + 2 * footageMs), signal });
+    return callUnary(
+      this.alioth,
+      this.alioth.downloadSegment,
+      { segment, priority },
+      { timeoutMs: Math.min(seconds(10_800), seconds(120) + 2 * footageMs), signal },
+    );
   }
 
   async releaseSegment(segment: alioth.Segment, signal: AbortSignal): Promise<void> {
@@ -48,7 +53,10 @@ export class Neighbours {
 
   indexSegment(request: mizar.IndexSegmentRequest, signal: AbortSignal): Promise<mizar.IndexSegmentResponse> {
     const footageMs = Math.max(0, request.toMs - request.fromMs);
-    return callUnary(this.mizar, this.mizar.indexSegment, request, { timeoutMs: Math.min(seconds(21_600), seconds(300) + 5 * footageMs), signal });
+    return callUnary(this.mizar, this.mizar.indexSegment, request, {
+      timeoutMs: Math.min(seconds(21_600), seconds(300) + 5 * footageMs),
+      signal,
+    });
   }
 
   async getCoverage(request: mizar.GetCoverageRequest, signal: AbortSignal): Promise<mizar.CoveredSpan[]> {
@@ -56,7 +64,8 @@ export class Neighbours {
   }
 
   async *matchSightings(request: mizar.MatchSightingsRequest, signal: AbortSignal): AsyncGenerator<mizar.SightingMatch[]> {
-    for await (const page of callStreaming(this.mizar, this.mizar.matchSightings, request, { timeoutMs: seconds(120), signal })) yield page.matches;
+    for await (const page of callStreaming(this.mizar, this.mizar.matchSightings, request, { timeoutMs: seconds(120), signal }))
+      yield page.matches;
   }
 
   async submitReports(reports: dubhe.Report[], signal: AbortSignal): Promise<void> {

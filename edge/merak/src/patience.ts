@@ -21,7 +21,11 @@ const limitWaits = 300;
  * Tries until it works. Gives up with the last AgentError: at once when trying again cannot help, after
  * `attempts` when a recorder fails, after a few minutes (150 and 300 times retryMs) while an agent of this box is away or something is full.
  */
-export async function persist<T>(work: (attempt: number) => Promise<T>, patience: Patience, { clock, signal, random }: PatientEnv): Promise<T> {
+export async function persist<T>(
+  work: (attempt: number) => Promise<T>,
+  patience: Patience,
+  { clock, signal, random }: PatientEnv,
+): Promise<T> {
   const since = clock.now();
   const slow = new Backoff(patience.retryMs, patience.retryMs * 15, random);
   const quick = new Backoff(Math.min(200, patience.retryMs), patience.retryMs, random);
@@ -49,4 +53,5 @@ export async function persist<T>(work: (attempt: number) => Promise<T>, patience
 }
 
 /** What is thrown by a bug is `internal` to everybody outside; the cause is kept for the log. */
-export const asAgentError = (error: unknown): AgentError => (error instanceof AgentError ? error : new AgentError('internal', 'internal', {}, error));
+export const asAgentError = (error: unknown): AgentError =>
+  error instanceof AgentError ? error : new AgentError('internal', 'internal', {}, error);

@@ -1,12 +1,13 @@
 import type { Clock } from '@dipper/platform';
 import type { CreateTaskParams, TaskCamera } from '@stardipper/proto';
-import type { Logger } from './log';
 import type { FairGate, Turn } from './fair-gate';
 import type { Journal, TaskProgress } from './journal';
+import type { Logger } from './log';
 import type { MerakSettings } from './merak-settings';
 import type { Neighbours } from './neighbours';
 import type { Query } from './read-query';
 import type { RecorderBook } from './recorder-book';
+import type { ShortFootageStore } from './short-footage.store';
 import type { SpeedBook } from './speed-book';
 
 /** What the work on a segment needs of the box. */
@@ -23,6 +24,8 @@ export interface SearchBox {
   readonly files: FileCount;
   /** Footage that is being looked at; a second task waits and then finds it in the index. */
   readonly busySegments: Map<string, Promise<void>>;
+  /** Files that ended before their listing did, a short while ago. */
+  readonly shortFootage: ShortFootageStore;
   readonly settings: MerakSettings;
   readonly clock: Clock;
   readonly log: Logger;

@@ -1,6 +1,6 @@
 import { AgentError } from '@dipper/platform';
 import { type alioth, type MatchReport, type mizar, type Span, totalMs } from '@stardipper/proto';
-import { failedSpans, type Finding, judgeSegment, planPage, samplingOf, type SegmentWork } from './coverage';
+import { type Finding, failedSpans, judgeSegment, planPage, type SegmentWork, samplingOf } from './coverage';
 import { matchSpans } from './match-spans';
 import { reasons } from './merak.errors';
 import { segmentKey } from './neighbours';
@@ -26,7 +26,8 @@ export async function searchSegment(box: SearchBox, camera: CameraRun, work: Seg
   const asked = { ...work, pieces };
   const looked = await lookPatiently(box, camera, asked);
   const late = asked.segment.growing && looked.findings.some((f) => f.kind === 'failed');
-  const findings = late && second ? looked.findings.map((f) => (f.kind === 'failed' ? { ...f, reason: reasons.stillRecording } : f)) : looked.findings;
+  const findings =
+    late && second ? looked.findings.map((f) => (f.kind === 'failed' ? { ...f, reason: reasons.stillRecording } : f)) : looked.findings;
   const growMore = late && !second;
   const kept = growMore ? findings.filter((f) => f.kind !== 'failed') : findings;
   const whole = kept.some((f) => f.kind === 'searched');
@@ -70,7 +71,9 @@ async function listOnce(box: SearchBox, camera: CameraRun, span: Span): Promise<
   const leave = await box.recorders.recorder(recorderId).listings.enter(camera.turn, run.signal);
   try {
     const request = { recorderId, channel, fromMs: span.from, toMs: span.to, pageSize: 0, priority: run.params.priority };
-    return (await box.neighbours.listSegments(request, run.signal)).segments.filter((s) => s.recorderId === recorderId && s.channel === channel);
+    return (await box.neighbours.listSegments(request, run.signal)).segments.filter(
+      (s) => s.recorderId === recorderId && s.channel === channel,
+    );
   } finally {
     leave();
   }
@@ -99,7 +102,13 @@ async function lookPatiently(box: SearchBox, camera: CameraRun, work: SegmentWor
     const error = asAgentError(thrown);
     box.log.warn({ err: thrown, taskId: run.params.taskId, segment: segmentKey(work.segment) }, 'segment failed');
     if (error.retry) recorder.failuresInRow += 1;
-    return { findings: failedSpans(work.pieces, error.code), matches: [], downloadedBytes: 0, keyframesDecoded: 0, ...(fetched ? { file: fetched } : {}) };
+    return {
+      findings: failedSpans(work.pieces, error.code),
+      matches: [],
+      downloadedBytes: 0,
+      keyframesDecoded: 0,
+      ...(fetched ? { file: fetched } : {}),
+    };
   }
 }
 
@@ -129,12 +138,23 @@ async function alone<T>(box: SearchBox, camera: CameraRun, work: SegmentWork, jo
   }
 }
 
-async function look(box: SearchBox, camera: CameraRun, work: SegmentWork, attempt: number, keep: (segment: alioth.Segment) => void): Promise<Looked> {
+async function look(
+  box: SearchBox,
+  camera: CameraRun,
+  work: SegmentWork,
+  attempt: number,
+  keep: (segment: alioth.Segment) => void,
+): Promise<Looked> {
   const { run } = camera;
   const known = await samplingInIndex(box, camera, work);
   if (known !== undefined) {
     const findings = work.pieces.map((piece): Finding => ({ ...piece, kind: 'searched', samplingMs: known }));
     return { findings, matches: await matchSpans(box, camera, work.pieces), downloadedBytes: 0, keyframesDecoded: 0 };
+  }
+  const short = work.segment.growing ? undefined : box.shortFootage.find(work.segment, run.params.packId, box.clock.now());
+  if (short) {
+    const matches = await matchSpans(box, camera, work.pieces);
+    return { findings: judgeSegment(work, short), matches, downloadedBytes: 0, keyframesDecoded: 0 };
   }
   const { file, drop } = await download(box, camera, work.segment);
   try {
@@ -142,11 +162,13 @@ async function look(box: SearchBox, camera: CameraRun, work: SegmentWork, attemp
     const indexed = await index(box, camera, work.segment, file);
     const decoded = { from: indexed.coveredFromMs, to: indexed.coveredToMs, samplingMs: Math.max(0, indexed.samplingMs) };
     const findings = judgeSegment(work, decoded);
+    if (findings.some((f) => f.kind === 'failed')) box.shortFootage.save(work.segment, run.params.packId, decoded, box.clock.now());
     const matches = await matchSpans(box, camera, work.pieces);
     return { findings, matches, downloadedBytes: file.sizeBytes, keyframesDecoded: indexed.keyframesDecoded, file: work.segment };
   } catch (thrown) {
     // The spool may have dropped a file that waited long: fetched once more before it counts as failed.
-    if (attempt === 1 && thrown instanceof AgentError && thrown.kind === 'not_found') throw new AgentError(thrown.code, 'unavailable', thrown.params, thrown);
+    if (attempt === 1 && thrown instanceof AgentError && thrown.kind === 'not_found')
+      throw new AgentError(thrown.code, 'unavailable', thrown.params, thrown);
     throw thrown;
   } finally {
     drop();
@@ -160,7 +182,10 @@ async function samplingInIndex(box: SearchBox, camera: CameraRun, work: SegmentW
   const to = Math.max(...work.pieces.map((p) => p.to));
   const leave = await box.asking.enter(camera.turn, run.signal);
   try {
-    const covered = await box.neighbours.getCoverage({ cameraId: camera.camera.id, fromMs: from, toMs: to, packId: run.params.packId }, run.signal);
+    const covered = await box.neighbours.getCoverage(
+      { cameraId: camera.camera.id, fromMs: from, toMs: to, packId: run.params.packId },
+      run.signal,
+    );
     return samplingOf(work.pieces, covered);
   } finally {
     leave();
@@ -180,7 +205,12 @@ async function download(box: SearchBox, camera: CameraRun, segment: alioth.Segme
   }
 }
 
-async function index(box: SearchBox, camera: CameraRun, segment: alioth.Segment, file: alioth.DownloadSegmentResponse): Promise<mizar.IndexSegmentResponse> {
+async function index(
+  box: SearchBox,
+  camera: CameraRun,
+  segment: alioth.Segment,
+  file: alioth.DownloadSegmentResponse,
+): Promise<mizar.IndexSegmentResponse> {
   const { run } = camera;
   const leave = await box.indexing.enter(camera.turn, run.signal);
   const measure = box.speeds.indexing();

@@ -28,7 +28,10 @@ export class SpeedBook {
     if (footageMs < 500) return;
     const perS = 1_000 / footageMs;
     // An answer within 2 ms came from the spool, and says nothing about the recorder.
-    this.learn({ ...camera, packId }, tookMs < 2 ? { bytesPerS: bytes * perS } : { downloadMsPerS: tookMs * perS, bytesPerS: bytes * perS });
+    this.learn(
+      { ...camera, packId },
+      tookMs < 2 ? { bytesPerS: bytes * perS } : { downloadMsPerS: tookMs * perS, bytesPerS: bytes * perS },
+    );
   }
 
   /** Measures one IndexSegment call from now; `end` without arguments only closes it. */
@@ -40,7 +43,8 @@ export class SpeedBook {
         if (ended) return;
         ended = true;
         const tookMs = stop();
-        if (camera && packId && footageMs && footageMs >= 500) this.learn({ ...camera, packId }, { indexMsPerS: (tookMs * 1_000) / footageMs, samples: 1 });
+        if (camera && packId && footageMs && footageMs >= 500)
+          this.learn({ ...camera, packId }, { indexMsPerS: (tookMs * 1_000) / footageMs, samples: 1 });
       },
     };
   }
@@ -66,7 +70,8 @@ export class SpeedBook {
 
   /** How many cameras of a recorder have been measured. */
   sampledOf(recorderId: string, packId: string): number {
-    return [...this.speeds.values()].filter(({ key, speed }) => key.recorderId === recorderId && key.packId === packId && speed.samples > 0).length;
+    return [...this.speeds.values()].filter(({ key, speed }) => key.recorderId === recorderId && key.packId === packId && speed.samples > 0)
+      .length;
   }
 
   flush(): void {

@@ -17,8 +17,9 @@ import { OutboxStore } from './outbox.store';
 import { RecorderBook } from './recorder-book';
 import { TaskRunner } from './run-tasks';
 import { FileCount, type SearchBox } from './search-box';
-import { SpeedBook } from './speed-book';
+import { ShortFootageStore } from './short-footage.store';
 import { SpeedStore } from './speed.store';
+import { SpeedBook } from './speed-book';
 import { TaskStore } from './task.store';
 
 const pruneEveryMs = 5_000;
@@ -66,6 +67,7 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
     asking: gate(askingAtOnce),
     files,
     busySegments: new Map(),
+    shortFootage: new ShortFootageStore(db),
     settings,
     clock,
     log,
@@ -73,7 +75,14 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
   const runner = new TaskRunner({ box, tasks, journal, signal: stopping.signal });
   await disk.start();
 
-  const accepting = { db, tasks, clock, maxTasks: settings.maxTasks, hasSpace: () => disk.hasSpace && journal.broken === undefined, changed: () => runner.poke() };
+  const accepting = {
+    db,
+    tasks,
+    clock,
+    maxTasks: settings.maxTasks,
+    hasSpace: () => disk.hasSpace && journal.broken === undefined,
+    changed: () => runner.poke(),
+  };
   const pruning = setInterval(() => {
     try {
       tasks.prune(clock.now() - settings.keepMs);
@@ -91,7 +100,11 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
 
   return {
     services: [],
-    commands: { createTask: acceptTask(accepting), cancelTask: cancelTask(accepting), estimateTask: estimateTask({ box, tasks, signal: stopping.signal }) },
+    commands: {
+      createTask: acceptTask(accepting),
+      cancelTask: cancelTask(accepting),
+      estimateTask: estimateTask({ box, tasks, signal: stopping.signal }),
+    },
     stats: () => ({
       ...Object.fromEntries(taskStates.map((state) => [`tasks_${state}`, tasks.counts()[state] ?? 0])),
       tasks_at_work: runner.runningCount,
@@ -104,7 +117,8 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
       ...Object.fromEntries(recorders.known().map((r) => [`downloads_max_${r.id}`, r.downloads.peak])),
     }),
     health: () => {
-      if (journal.broken !== undefined || !disk.hasSpace) return { state: agent.HealthState.HEALTH_STATE_DEGRADED, code: 'disk.full', detail: '' };
+      if (journal.broken !== undefined || !disk.hasSpace)
+        return { state: agent.HealthState.HEALTH_STATE_DEGRADED, code: 'disk.full', detail: '' };
       return { state: agent.HealthState.HEALTH_STATE_OK, code: '', detail: '' };
     },
     stop: async () => {

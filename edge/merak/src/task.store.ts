@@ -47,17 +47,23 @@ export class TaskStore {
   constructor(private readonly db: DatabaseSync) {
     const sql = (text: string) => db.prepare(text);
     this.statements = {
-      insert: sql(`INSERT INTO tasks (id, accepted_order, state, priority, expires_at_ms, accepted_at_ms, cancel_requested, content_hash, params)
+      insert:
+        sql(`INSERT INTO tasks (id, accepted_order, state, priority, expires_at_ms, accepted_at_ms, cancel_requested, content_hash, params)
         VALUES (?, ?, 'accepted', ?, ?, ?, ?, ?, ?)`),
       hash: sql('SELECT content_hash, state FROM tasks WHERE id = ?'),
-      readdress: sql(`UPDATE tasks SET params = ? WHERE id = ? AND state = 'accepted' AND NOT EXISTS (SELECT 1 FROM queries WHERE task_id = tasks.id)`),
+      readdress: sql(
+        `UPDATE tasks SET params = ? WHERE id = ? AND state = 'accepted' AND NOT EXISTS (SELECT 1 FROM queries WHERE task_id = tasks.id)`,
+      ),
       get: sql('SELECT * FROM tasks WHERE id = ?'),
       // Without the parameters: with a thousand tasks waiting, reading those would hold up accepting.
-      pending: sql(`SELECT id, state, priority, expires_at_ms, cancel_requested, EXISTS (SELECT 1 FROM queries WHERE task_id = tasks.id) AS has_query
+      pending:
+        sql(`SELECT id, state, priority, expires_at_ms, cancel_requested, EXISTS (SELECT 1 FROM queries WHERE task_id = tasks.id) AS has_query
         FROM tasks WHERE ${unfinished} ORDER BY accepted_order`),
       countUnfinished: sql(`SELECT count(*) AS n FROM tasks WHERE ${unfinished}`),
       counts: sql('SELECT state, count(*) AS n FROM tasks GROUP BY state'),
-      totals: sql('SELECT coalesce(sum(segments_done), 0) AS segments_done, coalesce(sum(segments_failed), 0) AS segments_failed, coalesce(sum(matches), 0) AS matches FROM tasks'),
+      totals: sql(
+        'SELECT coalesce(sum(segments_done), 0) AS segments_done, coalesce(sum(segments_failed), 0) AS segments_failed, coalesce(sum(matches), 0) AS matches FROM tasks',
+      ),
       cancel: sql(`UPDATE tasks SET cancel_requested = 1 WHERE id = ? AND ${unfinished}`),
       tombstone: sql('INSERT OR IGNORE INTO cancelled_tasks (task_id, at_ms) VALUES (?, ?)'),
       isTombstoned: sql('SELECT 1 AS yes FROM cancelled_tasks WHERE task_id = ?'),
@@ -85,7 +91,16 @@ export class TaskStore {
   }
 
   insert(params: CreateTaskParams, hash: string, now: number, cancelled: boolean): void {
-    this.statements.insert.run(params.taskId, this.nextOrder, params.priority, params.expiresAt, now, cancelled ? 1 : 0, hash, JSON.stringify(params));
+    this.statements.insert.run(
+      params.taskId,
+      this.nextOrder,
+      params.priority,
+      params.expiresAt,
+      now,
+      cancelled ? 1 : 0,
+      hash,
+      JSON.stringify(params),
+    );
     this.nextOrder += 1;
   }
 
@@ -141,7 +156,18 @@ export class TaskStore {
 
   save(taskId: string, state: TaskState, seq: number, totals: Totals, finishedAt: number | null): void {
     const t = totals;
-    this.statements.save.run(state, seq, t.doneMs, t.segmentsDone, t.segmentsFailed, t.downloadedBytes, t.keyframesDecoded, t.matches, finishedAt, taskId);
+    this.statements.save.run(
+      state,
+      seq,
+      t.doneMs,
+      t.segmentsDone,
+      t.segmentsFailed,
+      t.downloadedBytes,
+      t.keyframesDecoded,
+      t.matches,
+      finishedAt,
+      taskId,
+    );
   }
 
   cameras(task: Task): CameraProgress[] {
@@ -161,7 +187,13 @@ export class TaskStore {
   }
 
   saveCamera(taskId: string, position: number, { ledger, window }: CameraProgress): void {
-    this.statements.saveCamera.run(taskId, position, ledger.doneUntil, JSON.stringify(ledger.ahead), window ? JSON.stringify(window) : null);
+    this.statements.saveCamera.run(
+      taskId,
+      position,
+      ledger.doneUntil,
+      JSON.stringify(ledger.ahead),
+      window ? JSON.stringify(window) : null,
+    );
   }
 
   /** What only a running task needs. The query holds people's faces and goes first. */

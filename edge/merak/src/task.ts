@@ -38,7 +38,9 @@ export const rangeMs = (task: Pick<Task, 'params'>): number => (task.params.rang
  */
 export function contentHash(params: CreateTaskParams): string {
   const { url: _, ...query } = params.query;
-  return createHash('sha256').update(stableJson({ ...params, query })).digest('hex');
+  return createHash('sha256')
+    .update(stableJson({ ...params, query }))
+    .digest('hex');
 }
 
 function stableJson(value: unknown): string {

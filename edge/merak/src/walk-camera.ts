@@ -1,5 +1,5 @@
 import { type Span, subtractSpans } from '@stardipper/proto';
-import { failedSpans, type Finding, knownSpans, planPage, type SegmentWork } from './coverage';
+import { type Finding, failedSpans, knownSpans, planPage, type SegmentWork } from './coverage';
 import { matchSpans } from './match-spans';
 import { listingForeign, listingStuck } from './merak.errors';
 import { asAgentError, persist } from './patience';
@@ -101,7 +101,13 @@ async function openWindow(box: SearchBox, camera: CameraRun, at: number, windowM
 }
 
 /** Lists what the index does not know of a window, page by page. Returns where the next window starts. */
-async function* unknownWorks(box: SearchBox, camera: CameraRun, window: LookWindow, durable: Promise<void>, listing: { failed?: string }): AsyncGenerator<Work, number> {
+async function* unknownWorks(
+  box: SearchBox,
+  camera: CameraRun,
+  window: LookWindow,
+  durable: Promise<void>,
+  listing: { failed?: string },
+): AsyncGenerator<Work, number> {
   const { run } = camera;
   let at = window.from;
   for (const stretch of stretchesToList(window)) {

@@ -1,9 +1,9 @@
+import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { agent } from '@stardipper/proto';
 import { type Logger, pino } from 'pino';
 import { AgentError } from './agent-error';
 import { lockAgent } from './agent-lock';
 import { agentSocket, serveGrpc, unary } from './grpc';
-import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 
 export interface AgentContext {
   readonly name: AgentName;
@@ -35,7 +35,11 @@ const lockWithinMs = stopWithinMs + 3000;
  * The life of one agent process: start, serve on its socket, say READY to the supervisor, end cleanly on
  * SIGTERM or when the supervisor is gone (its IPC channel closes, also when it was killed).
  */
-export async function runAgent(name: AgentName, start: (context: AgentContext) => Promise<RunningAgent>, env: NodeJS.ProcessEnv): Promise<void> {
+export async function runAgent(
+  name: AgentName,
+  start: (context: AgentContext) => Promise<RunningAgent>,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
   const log = pino({ name, level: env.LOG_LEVEL ?? 'info', base: { name, pid: process.pid } });
   const dataDir = env.DIPPER_DATA;
   if (!dataDir) throw new Error('DIPPER_DATA is not set');
@@ -87,7 +91,8 @@ export async function runAgent(name: AgentName, start: (context: AgentContext) =
 async function answerCommand(commands: NonNullable<RunningAgent['commands']>, request: agent.HandleCommandRequest): Promise<unknown> {
   const handle = commands[request.method];
   if (!handle) return { error: { code: 'command.unknown_method', params: { method: request.method } } };
-  if (request.expiresAtMs > 0 && request.expiresAtMs <= Date.now()) return { error: { code: 'command.expired', params: { expiresAt: request.expiresAtMs } } };
+  if (request.expiresAtMs > 0 && request.expiresAtMs <= Date.now())
+    return { error: { code: 'command.expired', params: { expiresAt: request.expiresAtMs } } };
   try {
     return await handle(JSON.parse(request.paramsJson), request.expiresAtMs);
   } catch (error) {

@@ -40,7 +40,10 @@ export function agentSocket(dataDir: string, agent: string): string {
 }
 
 /** Serves on a unix socket that only this user can open; a stale one from a killed process is replaced. */
-export async function serveGrpc(socket: string, services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[]): Promise<Server> {
+export async function serveGrpc(
+  socket: string,
+  services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[],
+): Promise<Server> {
   mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
   rmSync(socket, { force: true });
   const server = new Server(channelOptions);
@@ -51,8 +54,11 @@ export async function serveGrpc(socket: string, services: readonly (readonly [Se
   return server;
 }
 
-export function dial<C extends Client>(constructor: new (address: string, creds: ReturnType<typeof credentials.createInsecure>, options: ChannelOptions) => C, socket: string): C {
-  return new constructor(`unix:${socket}`, credentials.createInsecure(), channelOptions);
+export function dial<C extends Client>(
+  client: new (address: string, creds: ReturnType<typeof credentials.createInsecure>, options: ChannelOptions) => C,
+  socket: string,
+): C {
+  return new client(`unix:${socket}`, credentials.createInsecure(), channelOptions);
 }
 
 /** A unary handler as an async function; `signal` aborts when the caller cancels or goes away. */
@@ -77,10 +83,11 @@ export function streaming<Q, A>(handle: (request: Q, signal: AbortSignal) => Asy
     const run = async () => {
       for await (const answer of handle(call.request, abort.signal)) {
         if (abort.signal.aborted) return;
-        if (!call.write(answer)) await new Promise<void>((resolve) => {
-          call.once('drain', resolve);
-          abort.signal.addEventListener('abort', () => resolve(), { once: true });
-        });
+        if (!call.write(answer))
+          await new Promise<void>((resolve) => {
+            call.once('drain', resolve);
+            abort.signal.addEventListener('abort', () => resolve(), { once: true });
+          });
       }
       call.end();
     };
@@ -89,7 +96,12 @@ export function streaming<Q, A>(handle: (request: Q, signal: AbortSignal) => Asy
   };
 }
 
-type Unary<Q, A> = (request: Q, metadata: Metadata, options: Partial<CallOptions>, callback: (error: ServiceError | null, answer: A) => void) => ClientUnaryCall;
+type Unary<Q, A> = (
+  request: Q,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, answer: A) => void,
+) => ClientUnaryCall;
 type Streaming<Q, A> = (request: Q, metadata: Metadata, options?: Partial<CallOptions>) => ClientReadableStream<A>;
 
 export interface CallLimits {
@@ -112,7 +124,12 @@ export function callUnary<Q, A>(client: Client, method: Unary<Q, A>, request: Q,
 }
 
 /** Reads a server stream; leaving the loop early cancels the call. Throws AgentError. Without timeoutMs it may last for ever. */
-export async function* callStreaming<Q, A>(client: Client, method: Streaming<Q, A>, request: Q, { timeoutMs, signal }: Partial<CallLimits>): AsyncGenerator<A> {
+export async function* callStreaming<Q, A>(
+  client: Client,
+  method: Streaming<Q, A>,
+  request: Q,
+  { timeoutMs, signal }: Partial<CallLimits>,
+): AsyncGenerator<A> {
   const call = method.call(client, request, new Metadata(), timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs });
   const cancel = () => call.cancel();
   signal?.addEventListener('abort', cancel, { once: true });

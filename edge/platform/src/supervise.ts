@@ -25,7 +25,10 @@ export interface SuperviseEnv {
 }
 
 /** Runs `once` again and again until the signal aborts; waits after a failure, not after a success. */
-export async function supervise(once: (signal: AbortSignal) => Promise<void>, { clock, signal, backoff, report }: SuperviseEnv): Promise<void> {
+export async function supervise(
+  once: (signal: AbortSignal) => Promise<void>,
+  { clock, signal, backoff, report }: SuperviseEnv,
+): Promise<void> {
   while (!signal.aborted) {
     try {
       await once(signal);

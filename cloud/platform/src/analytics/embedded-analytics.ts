@@ -80,9 +80,7 @@ interface Running {
 }
 
 async function launch(entry: NonNullable<EmbeddedAnalyticsOptions['entry']>, options: ChdbServerOptions): Promise<Running> {
-  // chdb runs each statement on libuv's pool, whose default of four threads would be the limit for everything.
-  const env = { ...process.env, UV_THREADPOOL_SIZE: '8' };
-  const child = fork(entry.file, [], { execArgv: [...entry.execArgv], env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const child = fork(entry.file, [], { execArgv: [...entry.execArgv], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   let timer: NodeJS.Timeout | undefined;
   try {

@@ -4,6 +4,9 @@
  */
 import { type ChdbServerOptions, serveChdb } from './chdb-server';
 
+// chdb runs each statement on libuv's pool, whose default of four threads would be the limit for everything. Read at its first use.
+process.env.UV_THREADPOOL_SIZE = '8';
+
 process.once('disconnect', () => process.exit(0));
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
 process.once('message', (options: ChdbServerOptions) => {

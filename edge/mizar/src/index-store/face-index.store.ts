@@ -5,7 +5,7 @@ import { inTransaction, openSqlite } from '@dipper/platform';
 import { mizarErrors } from '../mizar.errors';
 import { appendDurably } from './append-file';
 import { migrations } from './migrations';
-import { cropPath, cutSpans, DAY_MS, recoverFiles, vectorPath } from './recover';
+import { cropPath, cutSpans, DAY_MS, recoverFiles, vectorPath } from './recover.store';
 import { type NewSighting, type StoredSighting, sightingId } from './sighting';
 
 export interface CoveredSpan {

@@ -1,0 +1,287 @@
+/**
+ * One Star that only has search: real PostgreSQL, ClickHouse, bus, objects on disk, HTTP and gRPC. Simulated are what
+ * stands behind ports: the boxes (EdgeDirectory) and, over real gRPC, the face model, which goes by the colour of a picture.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js';
+import {
+  type Bus,
+  type BusRecord,
+  type Caller,
+  createTokenIssuer,
+  createTokenVerifier,
+  type DiskObjects,
+  firstTime,
+  loadSigningKey,
+  openDiskObjects,
+  openPostgresBus,
+  type Relay,
+  type Subscription,
+  startRelay,
+  type TokenIssuer,
+  writeEvent,
+} from '@star/platform';
+import { connectBus, createHttpApp, type HttpApp } from '@star/platform/nest';
+import { type TestAnalytics, type TestDatabase, testAnalytics, testDatabase } from '@star/platform/test-kit';
+import { type devices, mizar, type Topic } from '@stardipper/proto';
+import sharp from 'sharp';
+import {
+  type AuditEntry,
+  connectMizar,
+  createSearch,
+  type EdgeDirectory,
+  SearchModule,
+  type SearchOptions,
+  type SearchService,
+  searchAnalytics,
+  searchMigrations,
+} from '../../src';
+
+export const packId = 'test-pack';
+const realm = { issuer: 'http://star.test', audience: 'star' };
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: answers are looked at with toMatchObject
+  readonly body: any;
+}
+
+export interface World {
+  readonly search: SearchService;
+  readonly options: SearchOptions;
+  readonly database: TestDatabase;
+  readonly analytics: TestAnalytics;
+  readonly objects: DiskObjects;
+  readonly bus: Bus;
+  readonly base: string;
+  readonly audit: AuditEntry[];
+  readonly published: BusRecord[];
+  readonly cameras: (devices.CameraRef & { tenantId: string })[];
+  /** What the boxes answer to estimateTask; rejects for a box that is away. */
+  askEdge: EdgeDirectory['askEdge'];
+  clock: { offsetMs: number };
+  tokenFor(caller: Caller): Promise<string>;
+  request(token: string | undefined, method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export async function startWorld(settings: SearchOptions['settings'] = {}): Promise<World> {
+  const folder = await mkdtemp(join(tmpdir(), 'star-search-'));
+  const database = await testDatabase([{ service: 'search', folder: searchMigrations }]);
+  const analytics = await testAnalytics([{ service: 'search', folder: searchAnalytics }]);
+  const objects = await openDiskObjects({ folder: join(folder, 'objects'), secret: 's'.repeat(32), publicUrl: 'http://star.test' });
+  const tokens: TokenIssuer = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
+  const model = await startModel();
+  const embedder = connectMizar(model.address);
+  const bus = await openPostgresBus({ db: database.db, pollMs: 200 });
+  const relay: Relay = await startRelay({ db: database.db, bus, pollMs: 200 });
+  const world = { audit: [] as AuditEntry[], published: [] as BusRecord[], cameras: [] as World['cameras'], clock: { offsetMs: 0 } };
+  const boxes = { askEdge: (async () => JSON.stringify(idleEstimate)) as EdgeDirectory['askEdge'] };
+  const options: SearchOptions = {
+    database: database.db,
+    analytics: analytics.analytics,
+    objects,
+    writeEvent,
+    firstTime,
+    embedder,
+    audit: async (_, entry) => void world.audit.push(entry),
+    edges: {
+      listCameras: async (tenantId, ids) => world.cameras.filter((camera) => camera.tenantId === tenantId && ids.includes(camera.cameraId)),
+      askEdge: (...ask) => boxes.askEdge(...ask),
+    },
+    now: () => new Date(Date.now() + world.clock.offsetMs),
+    settings: { estimateTimeoutMs: 300, ...settings },
+  };
+  const search = createSearch(options);
+  const app: HttpApp = await createHttpApp(SearchModule.forRoot(search), {
+    verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
+    objects,
+    closeWithinMs: 500,
+  });
+  connectBus(app.nest, { bus, group: 'search', maxAttempts: 2, retryDelayMs: 5 });
+  const listener: Subscription = await bus.subscribe({
+    group: 'test',
+    topics: ['search.task.requested.v1', 'search.task.accepted.v1', 'search.matched.v1'],
+    handle: async (record) => void world.published.push(record),
+  });
+  await app.nest.startAllMicroservices();
+  const base = await app.listen();
+  return Object.assign(world, {
+    search,
+    options,
+    database,
+    analytics,
+    objects,
+    bus,
+    base,
+    get askEdge() {
+      return boxes.askEdge;
+    },
+    set askEdge(askEdge) {
+      boxes.askEdge = askEdge;
+    },
+    tokenFor: async (caller: Caller) => (await tokens.issue(caller)).token,
+    request: (token: string | undefined, method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
+      request(base, token, method, path, body, headers),
+    close: async () => {
+      await listener.stop();
+      await app.close();
+      await relay.stop();
+      await bus.close();
+      embedder.close();
+      model.close();
+      await analytics.close();
+      await database.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  }) as World;
+}
+
+export const idleEstimate = { indexedMs: 600_000, toSearchMs: 3_000_000, seconds: 42, recorders: [], measured: true };
+
+async function request(
+  base: string,
+  token: string | undefined,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const raw = Buffer.isBuffer(body);
+  const answer = await fetch(`${base}/api/v1${path}`, {
+    method,
+    headers: {
+      ...(token && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && !raw && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: raw ? new Uint8Array(body) : JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  return { status: answer.status, headers: answer.headers, body: text === '' ? undefined : JSON.parse(text) };
+}
+
+export interface Operator {
+  readonly caller: Caller;
+  readonly token: string;
+  readonly edgeId: string;
+  readonly cameraIds: string[];
+}
+
+/** A tenant with one operator and one box that has `count` cameras. */
+export async function anOperator(world: World, count = 2): Promise<Operator> {
+  const caller: Caller = { tenantId: randomUUID(), userId: randomUUID(), username: 'op', roles: ['operator'] };
+  const { edgeId, cameraIds } = addBox(world, caller.tenantId, count);
+  return { caller, token: await world.tokenFor(caller), edgeId, cameraIds };
+}
+
+export function addBox(world: World, tenantId: string, count: number, online = true): { edgeId: string; cameraIds: string[] } {
+  const edgeId = randomUUID();
+  const recorderId = randomUUID();
+  const cameraIds = Array.from({ length: count }, () => randomUUID());
+  for (const [i, cameraId] of cameraIds.entries()) {
+    world.cameras.push({
+      tenantId,
+      cameraId,
+      edgeId,
+      recorderId,
+      channel: i + 1,
+      name: `Camera ${i + 1}`,
+      communityId: randomUUID(),
+      online,
+      edgeName: 'East Gate',
+      edgeOnline: online,
+    });
+  }
+  return { edgeId, cameraIds };
+}
+
+/** The model's stand-in finds one face in grey, none in blue, two in green, a tiny one in red. */
+export const picture = (colour: string, width = 64, height = 64, format: 'jpeg' | 'png' | 'webp' | 'gif' = 'jpeg'): Promise<Buffer> =>
+  sharp({ create: { width, height, channels: 3, background: colour } })
+    .toFormat(format)
+    .toBuffer();
+
+export async function aPerson(world: World, operator: Operator, name = 'Wang Wei'): Promise<string> {
+  const { body } = await world.request(operator.token, 'POST', '/people', { name });
+  const added = await world.request(operator.token, 'POST', `/people/${body.id}/photos`, await picture('grey'), {
+    'content-type': 'image/jpeg',
+  });
+  if (added.status !== 201) throw new Error(JSON.stringify(added.body));
+  return body.id as string;
+}
+
+/** An hour that ended two hours ago. */
+export const anHour = () => {
+  const to = Math.floor(Date.now() / 60_000) * 60_000 - 7_200_000;
+  return { from: new Date(to - 3_600_000).toISOString(), to: new Date(to).toISOString() };
+};
+
+async function startModel(): Promise<{ address: string; close(): void }> {
+  const server = new Server({ 'grpc.max_receive_message_length': 32 * 1024 * 1024 });
+  const refuse = (code: string) => {
+    const metadata = new Metadata();
+    metadata.set('error-code', code);
+    return { code: status.INVALID_ARGUMENT, details: 'inside text that must not leak', metadata };
+  };
+  const unimplemented = (_: unknown, done: (error: object) => void) => done({ code: status.UNIMPLEMENTED });
+  server.addService(mizar.MizarServiceService, {
+    getPack: (_: unknown, done: (error: null, answer: mizar.GetPackResponse) => void) =>
+      done(null, { packId, dimension: 4, minFacePx: 40, defaultThreshold: 0.5, licence: 'test' }),
+    embedPhoto: (call: { request: mizar.EmbedPhotoRequest }, done: (error: object | null, answer?: mizar.EmbedPhotoResponse) => void) => {
+      void sharp(Buffer.from(call.request.image))
+        .stats()
+        .then(({ channels }) => {
+          const [r = 0, g = 0, b = 0] = channels.map((channel) => channel.mean);
+          if (b > r + 50 && b > g + 50) return done(refuse('photo.no_face'));
+          if (g > r + 50 && g > b + 50) return done(refuse('photo.several_faces'));
+          if (r > g + 50 && r > b + 50) return done(refuse('photo.face_too_small'));
+          const embedding = Buffer.from(Float32Array.of(0.5, 0.5, 0.5, 0.5).buffer);
+          done(null, {
+            packId: call.request.packId,
+            embedding,
+            box: { x: 1, y: 2, width: 30, height: 40 },
+            quality: 0.75,
+            crop: Buffer.alloc(0),
+          });
+        });
+    },
+    indexSegment: unimplemented,
+    getCoverage: unimplemented,
+    matchSightings: unimplemented,
+    readCrop: unimplemented,
+  });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))),
+  );
+  return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() };
+}
+
+export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
+  for (let i = 0; i < 300; i++) {
+    const seen = await look();
+    if (seen !== undefined && seen !== false) return seen;
+    await sleep(50);
+  }
+  throw new Error(`never happened: ${what}`);
+}
+
+/** A record as a consumer gets it. */
+export const aRecord = <T extends Topic>(
+  topic: T,
+  tenantId: string,
+  message: BusRecord<T>['message'],
+  id: string = randomUUID(),
+): BusRecord<T> => ({
+  topic,
+  key: tenantId,
+  id,
+  tenantId,
+  occurredAt: new Date(),
+  message,
+});

@@ -1,0 +1,328 @@
+/** Tasks from createTask to the last report, against simulated neighbours with faults over real gRPC and HTTP. Real: SQLite, gRPC, HTTP. */
+
+import { AgentError } from '@dipper/platform';
+import { packId, wait } from './support/sim-box';
+import { aCamera, eventually, Kit, ledgerOf, matchesOf, minute, minutes, queryOf, start } from './support/task-kit';
+
+let kit: Kit;
+afterEach(() => kit.stop());
+
+const range = { from: start, to: start + 5 * minute };
+
+test('a search goes through all footage, and a second one over the same hours needs no video', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' }), aCamera({ id: 'cam-2', recorderId: 'nvr-2' })]);
+  const first = await kit.run({ range });
+  expect(first[0]).toMatchObject({ seq: 1, state: 'running', coverage: [], matches: [] });
+  expect(first.at(-1)).toMatchObject({
+    state: 'finished',
+    totals: { segmentsDone: 10, segmentsFailed: 0, matches: 30, downloadedBytes: 600_000 },
+  });
+  expect(ledgerOf(first, 'cam-1')).toEqual(['0-300 searched']);
+  const { downloadSegment, listSegments } = kit.sim.calls;
+  expect(downloadSegment).toBe(10);
+  await eventually('all files released', () => kit.sim.spool.size === 0);
+
+  const second = await kit.run({ range });
+  expect(ledgerOf(second, 'cam-1')).toEqual(['0-300 indexed']);
+  expect(ledgerOf(second, 'cam-2')).toEqual(['0-300 indexed']);
+  expect(matchesOf(second)).toEqual(matchesOf(first));
+  expect(kit.sim.calls).toMatchObject({ downloadSegment, listSegments });
+  const withCrops = kit.sim.delivered.flatMap((r) => r.cropSightingIds);
+  expect(new Set(withCrops).size).toBe(30);
+});
+
+test('the ledger says what was found where: gaps, overlaps, broken and truncated files, rounding of the recorder', async () => {
+  const s = 1_000;
+  const cameras = [
+    aCamera({
+      id: 'cam-1',
+      footage: [
+        { from: start + 30 * s, to: start + 90 * s },
+        { from: start + 150 * s, to: start + 210 * s, decodableTo: start + 180 * s },
+      ],
+    }),
+    aCamera({
+      id: 'cam-2',
+      footage: [
+        { from: start, to: start + 100 * s },
+        { from: start + 60 * s, to: start + 160 * s, corrupt: true },
+        { from: start + 155 * s, to: start + 300 * s },
+      ],
+    }),
+    aCamera({ id: 'cam-3', footage: minutes(5).map((f) => ({ from: f.from, to: f.to - 1_000, decodableTo: f.to - 1_600 })) }),
+    aCamera({ id: 'cam-4', footage: [] }),
+  ];
+  kit = await Kit.start(cameras);
+  const reports = await kit.run({ range });
+  expect(ledgerOf(reports, 'cam-1')).toEqual([
+    '0-30 no_footage',
+    '30-90 searched',
+    '90-150 no_footage',
+    '150-180 searched',
+    '180-210 failed segment.truncated',
+    '210-300 no_footage',
+  ]);
+  expect(ledgerOf(reports, 'cam-2')).toEqual(['0-100 searched', '100-160 failed segment.corrupt', '160-300 searched']);
+  expect(ledgerOf(reports, 'cam-3')).toEqual(['0-300 searched']);
+  expect(ledgerOf(reports, 'cam-4')).toEqual(['0-300 no_footage']);
+  expect(reports.at(-1)?.state).toBe('finished');
+
+  const again = await kit.run({ range });
+  expect(ledgerOf(again, 'cam-3')).toEqual(['0-300 indexed']);
+  expect(ledgerOf(again, 'cam-1')).toEqual([
+    '0-30 no_footage',
+    '30-90 indexed',
+    '90-150 no_footage',
+    '150-180 indexed',
+    '180-210 failed segment.truncated',
+    '210-300 no_footage',
+  ]);
+});
+
+test('footage that is still being written is tried once more; what has not come yet is not called empty', async () => {
+  const now = Date.now();
+  const to = now + 10 * minute;
+  const growing = { from: now - 2 * minute, to: now - 30_000, growing: true };
+  const camera = aCamera({ id: 'cam-1', footage: [{ from: now - 5 * minute, to: now - 2 * minute }, growing] });
+  kit = await Kit.start([camera]);
+  let listings = 0;
+  kit.sim.fault = (call) => {
+    if (call === 'listSegments') listings += 1;
+    if (listings >= 2 && call === 'listSegments')
+      camera.footage = [
+        { from: now - 5 * minute, to: now - 2 * minute },
+        { from: now - 2 * minute, to: now - 20_000, growing: true },
+      ];
+  };
+  const params = kit.params({ range: { from: now - 5 * minute, to }, cameras: [{ id: 'cam-1', recorderId: 'nvr-1', channel: 1 }] });
+  await kit.call('createTask', params);
+  const reports = await kit.finished(params);
+  const spans = reports.flatMap((r) => r.coverage).sort((a, b) => a.from - b.from);
+  const at = (moment: number) => spans.find((s) => s.from <= moment && moment < s.to);
+  expect(at(now - 4 * minute)?.kind).toBe('searched');
+  expect(at(now - 30_001)?.kind).toBe('searched');
+  expect(at(now - 25_000)?.kind).toBe('searched');
+  expect(at(now - 10_000)).toMatchObject({ kind: 'failed', reason: 'segment.still_recording' });
+  expect(at(now + 5 * minute)).toMatchObject({ kind: 'failed', reason: 'footage.not_yet_recorded' });
+  expect(spans.some((s) => s.kind === 'no_footage')).toBe(false);
+});
+
+test('a recorder that cannot be reached, a camera that is refused and one bad file cost only their own time', async () => {
+  const cameras = [
+    aCamera({ id: 'cam-1', recorderId: 'dead' }),
+    aCamera({ id: 'cam-2', recorderId: 'alive' }),
+    aCamera({ id: 'cam-3', recorderId: 'alive' }),
+    aCamera({ id: 'cam-4', recorderId: 'locked' }),
+  ];
+  kit = await Kit.start(cameras);
+  let flaky = 0;
+  kit.sim.fault = async (call, { recorderId, channel, from }) => {
+    if (recorderId === 'dead' && call === 'listSegments') throw new AgentError('recorder.unreachable', 'unavailable');
+    if (recorderId === 'locked' && call === 'downloadSegment') throw new AgentError('recorder.locked_out', 'unprocessable');
+    if (channel === 3 && call === 'downloadSegment' && from === start + minute) throw new AgentError('recorder.no_answer', 'timeout');
+    if (channel === 2 && call === 'downloadSegment' && flaky++ % 2 === 0) throw new AgentError('recorder.busy', 'limited');
+  };
+  const reports = await kit.run({ range });
+  expect(ledgerOf(reports, 'cam-1')).toEqual(['0-300 failed recorder.unreachable']);
+  expect(ledgerOf(reports, 'cam-2')).toEqual(['0-300 searched']);
+  expect(ledgerOf(reports, 'cam-3')).toEqual(['0-60 searched', '60-120 failed recorder.no_answer', '120-300 searched']);
+  expect(ledgerOf(reports, 'cam-4')).toEqual(['0-300 failed recorder.locked_out']);
+  expect(reports.at(-1)?.totals).toMatchObject({ segmentsDone: 9, segmentsFailed: 6 });
+  await eventually('all files released', () => kit.sim.spool.size === 0);
+
+  // The dead recorder's hours that were searched before are still answered, from the index.
+  kit.sim.fault = () => {};
+  await kit.run({ range: { from: start, to: start + 2 * minute }, cameras: [{ id: 'cam-1', recorderId: 'dead', channel: 1 }] });
+  kit.sim.fault = (call) => {
+    if (call === 'listSegments') throw new AgentError('recorder.unreachable', 'unavailable');
+  };
+  const partly = await kit.run({ range, cameras: [{ id: 'cam-1', recorderId: 'dead', channel: 1 }] });
+  expect(ledgerOf(partly, 'cam-1')).toEqual(['0-120 indexed', '120-300 failed recorder.unreachable']);
+});
+
+test('listings and matches that lie are not believed', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' }), aCamera({ id: 'cam-2' })]);
+  const listSegments = kit.sim['listSegments' as never] as unknown as (request: { channel: number }) => Promise<unknown>;
+  Object.assign(kit.sim, {
+    listSegments: async (request: { channel: number; fromMs: number }) =>
+      request.channel === 2 ? { segments: [], listedUntilMs: request.fromMs } : listSegments.call(kit.sim, request),
+    matchSightings: async function* () {
+      const sound = { atMs: start + 1, score: 0.9, quality: 0.9, box: { x: 0, y: 0, width: 1, height: 1 }, frameWidth: 9, frameHeight: 9 };
+      yield {
+        matches: [
+          { ...sound, sightingId: 'a', personId: 'anna' },
+          { ...sound, sightingId: 'b', personId: 'nobody asked' },
+          { ...sound, sightingId: 'c', personId: 'anna', atMs: start - 1 },
+          { ...sound, sightingId: 'd', personId: 'anna', score: Number.NaN },
+          { ...sound, sightingId: '../etc', personId: 'anna' },
+        ],
+      };
+    },
+  });
+  const reports = await kit.run({ range });
+  expect(ledgerOf(reports, 'cam-1')).toEqual(['0-300 searched']);
+  expect(ledgerOf(reports, 'cam-2')).toEqual(['0-300 failed listing.no_progress']);
+  expect(matchesOf(reports)).toEqual(['a/anna']);
+});
+
+test('createTask is one answer for one id, and refuses with a code what it cannot take', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' })], { MERAK_MAX_TASKS: '2' });
+  const query = kit.sim.query(queryOf('anna'), { status: 503, path: '/later' });
+  const params = kit.params({ range, query });
+  expect(await kit.call('createTask', params)).toEqual({ accepted: true, taskId: params.taskId });
+  expect(await kit.call('createTask', params)).toEqual({ accepted: true, taskId: params.taskId });
+  await expect(kit.call('createTask', { ...params, priority: 1 })).rejects.toMatchObject({ code: 'task.conflict' });
+  await expect(kit.call('createTask', kit.params({ range, expiresAt: Date.now() - 1 }))).rejects.toMatchObject({ code: 'task.expired' });
+  await expect(kit.call('createTask', { ...params, range: { from: 5, to: 5 }, extra: 1, cameras: [{ id: 'a/b' }] })).rejects.toMatchObject({
+    code: 'task.malformed',
+    params: {
+      errors: expect.arrayContaining([
+        { pointer: '/range', code: 'range_reversed' },
+        { pointer: '/cameras/0/recorderId', code: 'invalid_type' },
+        { pointer: '/cameras/0/id', code: 'invalid_format' },
+        { pointer: '', code: 'unrecognized_keys' },
+      ]),
+    },
+  });
+  const twice = [params.cameras[0], params.cameras[0]];
+  await expect(kit.call('createTask', { ...params, cameras: twice })).rejects.toMatchObject({
+    params: { errors: [{ pointer: '/cameras/1/id', code: 'duplicate' }] },
+  });
+  for (const junk of [null, 7, 'x', [], {}]) await expect(kit.call('createTask', junk)).rejects.toMatchObject({ code: 'task.malformed' });
+  await kit.call('createTask', kit.params({ range, query }));
+  await expect(kit.call('createTask', kit.params({ range, query }))).rejects.toMatchObject({ code: 'task.too_many', params: { limit: 2 } });
+
+  // The query's server recovers, and a repeat with a newly signed address is still the same task.
+  kit.sim.setQueryStatus('/later', 200);
+  expect(await kit.call('createTask', { ...params, query: { ...query, url: `${query.url}?signed=again` } })).toEqual({
+    accepted: true,
+    taskId: params.taskId,
+  });
+  kit.sim.query(queryOf('anna'), { path: '/later?signed=again' });
+  expect((await kit.finished(params)).at(-1)?.state).toBe('finished');
+  expect(await kit.call('createTask', params)).toEqual({ accepted: true, taskId: params.taskId });
+});
+
+test('a full disk is said, not suffered', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' })], { MERAK_MIN_FREE_BYTES: String(2 ** 52) });
+  await expect(kit.call('createTask', kit.params({ range }))).rejects.toMatchObject({ code: 'task.no_space' });
+  expect(kit.merak?.health?.()).toMatchObject({ code: 'disk.full' });
+});
+
+test('a query that is gone, forged, malformed or for another pack fails the task, with all its time accounted for', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' })]);
+  const good = kit.sim.query(queryOf('anna'));
+  const cases: [Parameters<Kit['run']>[0]['query'], string][] = [
+    [kit.sim.query(queryOf('anna'), { status: 403 }), 'query.unavailable'],
+    [{ ...good, url: good.url.replace(/q\d+$/, 'none') }, 'query.unavailable'],
+    [{ ...good, sha256: '0'.repeat(64) }, 'query.hash_mismatch'],
+    [{ ...good, bytes: good.bytes - 1 }, 'query.hash_mismatch'],
+    [kit.sim.query('not json'), 'query.malformed'],
+    [kit.sim.query({ ...queryOf('anna'), persons: [] }), 'query.malformed'],
+    [kit.sim.query({ ...queryOf('anna'), packId: 'other' }), 'query.pack_mismatch'],
+  ];
+  for (const [query, code] of cases) {
+    const reports = await kit.run({ range, query: query as NonNullable<typeof query> });
+    expect(reports.at(-1)).toMatchObject({ state: 'failed', error: { code } });
+    expect(ledgerOf(reports, 'cam-1')).toEqual([`0-300 failed ${code}`]);
+  }
+  kit.sim.pack = 'pack.newer';
+  expect((await kit.run({ range })).at(-1)).toMatchObject({ state: 'failed', error: { code: 'pack.not_installed', params: { packId } } });
+});
+
+test('cancelling and expiring end a task at once, wherever it is, and tell what was left', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1', footage: minutes(30) })]);
+  const all = { from: start, to: start + 30 * minute };
+  kit.sim.fault = (call, { from }) => (call === 'downloadSegment' && (from ?? 0) >= start + 3 * minute ? wait(60_000) : undefined);
+  const running = kit.params({ range: all });
+  const early = kit.params({ range: all });
+  const brief = kit.params({ range: all, expiresAt: Date.now() + 1_500 });
+  expect(await kit.call('cancelTask', { taskId: early.taskId })).toEqual({ accepted: true, taskId: early.taskId });
+  await kit.call('createTask', running);
+  await eventually('progress', () => (kit.sim.reportsOf(running.taskId).at(-1)?.totals.doneMs ?? 0) >= 3 * minute);
+  await kit.call('createTask', early);
+  expect(ledgerOf(await kit.finished(early), 'cam-1')).toEqual(['0-1800 failed task_cancelled']);
+  await kit.call('createTask', brief);
+  for (let i = 0; i < 2; i += 1)
+    expect(await kit.call('cancelTask', { taskId: running.taskId })).toEqual({ accepted: true, taskId: running.taskId });
+  const cancelled = await kit.finished(running);
+  expect(cancelled.at(-1)?.state).toBe('cancelled');
+  expect(ledgerOf(cancelled, 'cam-1')).toEqual(['0-180 searched', '180-1800 failed task_cancelled']);
+  const expired = await kit.finished(brief);
+  expect(expired.at(-1)?.state).toBe('expired');
+  expect(ledgerOf(expired, 'cam-1').at(-1)).toBe('180-1800 failed task_expired');
+  await kit.call('cancelTask', { taskId: running.taskId });
+  expect(kit.merak?.stats()).toMatchObject({ tasks_cancelled: 2, tasks_expired: 1, tasks_running: 0 });
+});
+
+test('no recorder sees more downloads than it can bear; a slow one holds nobody up; urgent work goes first', async () => {
+  const cameras = [1, 2, 3, 4, 5, 6].map((n) => aCamera({ id: `cam-${n}`, recorderId: n <= 2 ? 'slow' : 'fast', footage: minutes(12) }));
+  kit = await Kit.start(cameras, { MERAK_IN_FLIGHT: '4' }, [
+    { id: 'slow', maxSessions: 1 },
+    { id: 'fast', maxSessions: 3 },
+  ]);
+  let released = () => {};
+  const held = new Promise<void>((resolve) => {
+    released = resolve;
+  });
+  kit.sim.downloadMs = 5;
+  kit.sim.fault = (call, { recorderId }) => (call === 'downloadSegment' && recorderId === 'slow' ? held : undefined);
+  const twelve = { from: start, to: start + 12 * minute };
+  const params = kit.params({ range: twelve });
+  await kit.call('createTask', params);
+  const doneOf = (id: string) =>
+    kit.sim
+      .reportsOf(params.taskId)
+      .reduce((sum, r) => sum + r.coverage.filter((c) => c.cameraId === id).reduce((ms, c) => ms + c.to - c.from, 0), 0);
+  for (const id of ['cam-3', 'cam-4', 'cam-5', 'cam-6']) await eventually(`${id} done`, () => doneOf(id) === 12 * minute);
+  expect(doneOf('cam-1')).toBe(0);
+  released();
+  await kit.finished(params);
+  expect(Object.fromEntries(kit.sim.sessionsPeak)).toEqual({ slow: 1, fast: 3 });
+  // All cameras of a recorder take turns: none is far ahead of another while both have footage left.
+  const order = kit.sim.downloads.filter((d) => d.recorderId === 'fast').map((d) => d.channel);
+  const half = order.slice(0, 24);
+  for (const channel of [3, 4, 5, 6]) expect(half.filter((c) => c === channel).length).toBeGreaterThanOrEqual(4);
+
+  kit.sim.forgetIndex();
+  kit.sim.fault = () => {};
+  const low = kit.params({ range: twelve, priority: 5, cameras: params.cameras.slice(2, 4) });
+  await kit.call('createTask', low);
+  await eventually('the less urgent one at work', () => kit.sim.downloads.some((d) => d.priority === 5));
+  const high = kit.params({ range: twelve, priority: 1, cameras: params.cameras.slice(4, 6) });
+  await kit.call('createTask', high);
+  await kit.finished(high);
+  expect(kit.sim.reportsOf(low.taskId).at(-1)?.state).toBe('running');
+  await kit.finished(low);
+});
+
+test('two tasks over the same footage download it once', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1', footage: minutes(10) })]);
+  kit.sim.downloadMs = 10;
+  const ten = { from: start, to: start + 10 * minute };
+  const both = [kit.params({ range: ten }), kit.params({ range: ten })];
+  for (const params of both) await kit.call('createTask', params);
+  const [a, b] = await Promise.all(both.map((params) => kit.finished(params)));
+  expect(matchesOf(a ?? [])).toEqual(matchesOf(b ?? []));
+  expect(kit.sim.calls.downloadSegment).toBe(10);
+});
+
+test('reports wait for Dubhe on disk, over a restart, and arrive in order', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1', footage: minutes(20), faceEveryMs: 100 })]);
+  let down = true;
+  kit.sim.fault = (call) => {
+    if (call === 'submitReports' && down) throw new AgentError('agent.unavailable', 'unavailable');
+  };
+  const params = kit.params({ range: { from: start, to: start + 20 * minute } });
+  await kit.call('createTask', params);
+  await eventually('the task to end', () => kit.merak?.stats().tasks_finished === 1);
+  expect(kit.sim.delivered).toEqual([]);
+  await kit.stopMerak();
+  await kit.startMerak();
+  down = false;
+  const reports = await kit.finished(params);
+  expect(matchesOf(reports).length).toBe(12_000);
+  const arrived = kit.sim.delivered.map((r) => Number(r.id.split(':').at(-1)));
+  expect(arrived).toEqual([...arrived].sort((x, y) => x - y));
+  await eventually('the outbox to be empty', () => kit.merak?.stats().reports_pending === 0);
+});
