@@ -5,7 +5,6 @@ import { CamerasController, EdgesController, ProvisioningKeysController, Recorde
 import { DEVICES } from './devices.token';
 
 @Module({})
-// biome-ignore lint/complexity/noStaticOnlyClass: Nest's form of a module with settings
 export class DevicesModule {
   /** HTTP and consumers; the hub is started and stopped by whoever made it. `consume: false` for a replica that only answers HTTP. */
   static forRoot(devices: Devices, options: { consume?: boolean } = {}): DynamicModule {

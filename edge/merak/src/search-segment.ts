@@ -101,7 +101,8 @@ async function lookPatiently(box: SearchBox, camera: CameraRun, work: SegmentWor
     }
     const error = asAgentError(thrown);
     box.log.warn({ err: thrown, taskId: run.params.taskId, segment: segmentKey(work.segment) }, 'segment failed');
-    if (error.retry) recorder.failuresInRow += 1;
+    // Only what went wrong before the file was here speaks against the recorder.
+    if (error.retry && !fetched && !error.code.startsWith('agent.')) recorder.failuresInRow += 1;
     return {
       findings: failedSpans(work.pieces, error.code),
       matches: [],
@@ -145,7 +146,6 @@ async function look(
   attempt: number,
   keep: (segment: alioth.Segment) => void,
 ): Promise<Looked> {
-  const { run } = camera;
   const known = await samplingInIndex(box, camera, work);
   if (known !== undefined) {
     const findings = work.pieces.map((piece): Finding => ({ ...piece, kind: 'searched', samplingMs: known }));

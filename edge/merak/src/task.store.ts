@@ -44,7 +44,7 @@ export class TaskStore {
   private readonly statements;
   private nextOrder: number;
 
-  constructor(private readonly db: DatabaseSync) {
+  constructor(db: DatabaseSync) {
     const sql = (text: string) => db.prepare(text);
     this.statements = {
       insert:
