@@ -5,8 +5,18 @@ import { type Finding, judgeSegment, knownSpans, planPage, samplingOf } from './
 import { reportPages } from './report-pages';
 
 const end = 600_000;
-const span = fc.tuple(fc.integer({ min: 0, max: end }), fc.integer({ min: 1, max: 90_000 })).map(([from, length]): Span => ({ from, to: from + length }));
-const segment = (s: Span, growing = false): alioth.Segment => ({ recorderId: 'r', channel: 1, fromMs: s.from, toMs: s.to, playbackUri: '', sizeBytes: 0, growing });
+const span = fc
+  .tuple(fc.integer({ min: 0, max: end }), fc.integer({ min: 1, max: 90_000 }))
+  .map(([from, length]): Span => ({ from, to: from + length }));
+const segment = (s: Span, growing = false): alioth.Segment => ({
+  recorderId: 'r',
+  channel: 1,
+  fromMs: s.from,
+  toMs: s.to,
+  playbackUri: '',
+  sizeBytes: 0,
+  growing,
+});
 
 /** Sorted, and each begins where the one before ended. */
 function expectPartition(spans: readonly Span[], whole: Span): void {
@@ -21,22 +31,32 @@ function expectPartition(spans: readonly Span[], whole: Span): void {
 
 test('whatever a recorder lists, every millisecond is asked of one segment, known, or a gap', () => {
   fc.assert(
-    fc.property(fc.array(span, { maxLength: 12 }), fc.array(span, { maxLength: 4 }), fc.boolean(), fc.integer({ min: 0, max: 2 * end }), (listed, indexed, growing, now) => {
-      const range = { from: 20_000, to: end - 30_000 };
-      const known = knownSpans(range, indexed.map((s) => ({ fromMs: s.from, toMs: s.to, samplingMs: 1_000 })));
-      const segments = listed.map((s, i) => segment(s, growing && i === listed.length - 1));
-      const plan = planPage({ ...range, listedUntil: range.to, segments, known, end: range.to, now });
-      expect(plan.next).toBe(range.to);
-      expectPartition([...plan.works.flatMap((w) => w.pieces), ...plan.gaps, ...known], range);
-      for (const gap of plan.gaps) {
-        expect(listed.every((s) => !intersectSpans(s, gap))).toBe(true);
-        if (gap.kind === 'no_footage') expect(gap.to).toBeLessThanOrEqual(Math.max(1, now));
-      }
-      for (const work of plan.works) for (const piece of work.pieces) {
-        const outside = subtractSpans(piece, [{ from: work.segment.fromMs, to: work.segment.toMs }]);
-        if (!work.segment.growing) expect(totalMs(outside)).toBeLessThanOrEqual(2_000);
-      }
-    }),
+    fc.property(
+      fc.array(span, { maxLength: 12 }),
+      fc.array(span, { maxLength: 4 }),
+      fc.boolean(),
+      fc.integer({ min: 0, max: 2 * end }),
+      (listed, indexed, growing, now) => {
+        const range = { from: 20_000, to: end - 30_000 };
+        const known = knownSpans(
+          range,
+          indexed.map((s) => ({ fromMs: s.from, toMs: s.to, samplingMs: 1_000 })),
+        );
+        const segments = listed.map((s, i) => segment(s, growing && i === listed.length - 1));
+        const plan = planPage({ ...range, listedUntil: range.to, segments, known, end: range.to, now });
+        expect(plan.next).toBe(range.to);
+        expectPartition([...plan.works.flatMap((w) => w.pieces), ...plan.gaps, ...known], range);
+        for (const gap of plan.gaps) {
+          expect(listed.every((s) => !intersectSpans(s, gap))).toBe(true);
+          if (gap.kind === 'no_footage') expect(gap.to).toBeLessThanOrEqual(Math.max(1, now));
+        }
+        for (const work of plan.works)
+          for (const piece of work.pieces) {
+            const outside = subtractSpans(piece, [{ from: work.segment.fromMs, to: work.segment.toMs }]);
+            if (!work.segment.growing) expect(totalMs(outside)).toBeLessThanOrEqual(2_000);
+          }
+      },
+    ),
     { numRuns: 500 },
   );
 });
@@ -61,16 +81,26 @@ test('pages cut anywhere account for the same time as one page', () => {
 
 test('a segment is split exactly into what could be decoded and what could not', () => {
   fc.assert(
-    fc.property(fc.array(span, { minLength: 1, maxLength: 4 }), span, fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 0, max: 1_000 }), (asked, decoded, samplingMs, seamMs) => {
-      const whole = { from: 0, to: 2 * end };
-      const pieces = subtractSpans(whole, subtractSpans(whole, asked));
-      const findings = judgeSegment({ pieces, seamMs }, { ...decoded, samplingMs });
-      expect(findingsMs(findings)).toBe(totalMs(pieces));
-      for (const piece of pieces) expectPartition(findings.flatMap((f) => intersectSpans(f, piece) ?? []), piece);
-      // Nothing further than a sampling interval (10 s at most) and a seam from decoded video counts as searched.
-      const near = { from: decoded.from - 10_000, to: decoded.to + 11_000 };
-      for (const f of findings) if (f.kind === 'searched') expect(subtractSpans(f, [near])).toEqual([]);
-    }),
+    fc.property(
+      fc.array(span, { minLength: 1, maxLength: 4 }),
+      span,
+      fc.integer({ min: 0, max: 20_000 }),
+      fc.integer({ min: 0, max: 1_000 }),
+      (asked, decoded, samplingMs, seamMs) => {
+        const whole = { from: 0, to: 2 * end };
+        const pieces = subtractSpans(whole, subtractSpans(whole, asked));
+        const findings = judgeSegment({ pieces, seamMs }, { ...decoded, samplingMs });
+        expect(findingsMs(findings)).toBe(totalMs(pieces));
+        for (const piece of pieces)
+          expectPartition(
+            findings.flatMap((f) => intersectSpans(f, piece) ?? []),
+            piece,
+          );
+        // Nothing further than a sampling interval (10 s at most) and a seam from decoded video counts as searched.
+        const near = { from: decoded.from - 10_000, to: decoded.to + 11_000 };
+        for (const f of findings) if (f.kind === 'searched') expect(subtractSpans(f, [near])).toEqual([]);
+      },
+    ),
   );
   expect(judgeSegment({ pieces: [{ from: 0, to: 60_000 }], seamMs: 0 }, { from: 300, to: 58_100, samplingMs: 1_000 })).toEqual([
     { from: 0, to: 60_000, kind: 'searched', samplingMs: 1_000 },
@@ -79,7 +109,9 @@ test('a segment is split exactly into what could be decoded and what could not',
     { from: 0, to: 57_000, kind: 'searched', samplingMs: 1_000 },
     { from: 57_000, to: 60_000, kind: 'failed', reason: 'segment.truncated' },
   ]);
-  expect(judgeSegment({ pieces: [{ from: 0, to: 10 }], seamMs: 0 }, { from: 0, to: 0, samplingMs: 0 })).toEqual([{ from: 0, to: 10, kind: 'failed', reason: 'segment.truncated' }]);
+  expect(judgeSegment({ pieces: [{ from: 0, to: 10 }], seamMs: 0 }, { from: 0, to: 0, samplingMs: 0 })).toEqual([
+    { from: 0, to: 10, kind: 'failed', reason: 'segment.truncated' },
+  ]);
 });
 
 test('the index is read without holes that are only rounding, and without believing nonsense', () => {
@@ -122,7 +154,16 @@ test('reports stay within one payload, in order and complete', () => {
   fc.assert(
     fc.property(fc.array(coverage, { maxLength: 40 }), fc.integer({ min: 1, max: 60 }), (few, times) => {
       const spans = Array.from({ length: times }, () => few).flat();
-      const match = { sightingId: 's', personId: 'p', cameraId: 'c', at: 1, score: 0.1234567, quality: 1, box: [1, 2, 3, 4] as [number, number, number, number], frame: [1, 2] as [number, number] };
+      const match = {
+        sightingId: 's',
+        personId: 'p',
+        cameraId: 'c',
+        at: 1,
+        score: 0.1234567,
+        quality: 1,
+        box: [1, 2, 3, 4] as [number, number, number, number],
+        frame: [1, 2] as [number, number],
+      };
       const matches = Array.from({ length: times * 7 }, () => match);
       const pages = reportPages(spans, matches);
       expect(pages.flatMap((p) => p.coverage)).toEqual(spans);

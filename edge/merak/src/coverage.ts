@@ -87,9 +87,10 @@ export function planPage(page: Page): PagePlan {
   const taken: { segment: alioth.Segment; from: number; to: number; seam: number }[] = [];
   const empty: Span[] = [];
   const skip = (from: number, to: number) => {
+    if (from >= to) return;
     const last = taken.at(-1);
     if (last && last.to === from && to - from <= seamMs) Object.assign(last, { to, seam: to - from });
-    else if (from < to) empty.push({ from, to });
+    else empty.push({ from, to });
   };
   let at = page.from;
   for (const [index, segment] of segments.entries()) {

@@ -5,7 +5,11 @@ const never = new AbortController().signal;
 const turn = (taskId: string, priority: number, order: number, camera = 'c'): Turn => ({ taskId, priority, order, camera });
 
 /** A gate with one place, and work that asks again as soon as it was served: who is served, in order. */
-async function serve(tasks: { turn: Turn; from: number; until: number }[], steps: number, ageMs: number): Promise<{ taskId: string; camera: string; at: number }[]> {
+async function serve(
+  tasks: { turn: Turn; from: number; until: number }[],
+  steps: number,
+  ageMs: number,
+): Promise<{ taskId: string; camera: string; at: number }[]> {
   let now = 0;
   const gate = new FairGate({ limit: () => 1, now: () => now, ageMs });
   const served: { taskId: string; camera: string; at: number }[] = [];
@@ -75,10 +79,19 @@ test('a waiting task gains a priority for each stretch: nobody starves, and urge
 test('whoever comes, leaves or gives up, never more than the limit are inside and nobody is forgotten', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.record({ task: fc.integer({ min: 0, max: 3 }), priority: fc.integer({ min: 1, max: 6 }), camera: fc.constantFrom('a', 'b'), gives: fc.boolean(), limit: fc.integer({ min: 1, max: 4 }) }), {
-        minLength: 1,
-        maxLength: 40,
-      }),
+      fc.array(
+        fc.record({
+          task: fc.integer({ min: 0, max: 3 }),
+          priority: fc.integer({ min: 1, max: 6 }),
+          camera: fc.constantFrom('a', 'b'),
+          gives: fc.boolean(),
+          limit: fc.integer({ min: 1, max: 4 }),
+        }),
+        {
+          minLength: 1,
+          maxLength: 40,
+        },
+      ),
       async (visits) => {
         let now = 0;
         let limit = 1;

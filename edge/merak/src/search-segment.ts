@@ -146,6 +146,7 @@ async function look(
   attempt: number,
   keep: (segment: alioth.Segment) => void,
 ): Promise<Looked> {
+  const { run } = camera;
   const known = await samplingInIndex(box, camera, work);
   if (known !== undefined) {
     const findings = work.pieces.map((piece): Finding => ({ ...piece, kind: 'searched', samplingMs: known }));
