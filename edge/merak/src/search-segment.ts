@@ -19,10 +19,17 @@ interface Looked {
 /** A segment still being written gets this many retry delays to grow before its second and last try. */
 const growingWaits = 5;
 
-/** Looks at one segment and records what came of it. Only an abort makes it throw: every failure becomes coverage. */
-export async function searchSegment(box: SearchBox, camera: CameraRun, work: SegmentWork, second = false): Promise<void> {
+/** What was found is on its way to the disk; the next segment need not wait for it to arrive. */
+export interface Handed {
+  readonly recorded: Promise<void>;
+}
+
+const nothingToRecord: Handed = { recorded: Promise.resolve() };
+
+/** Looks at one segment and hands in what came of it. Only an abort makes it throw: every failure becomes coverage. */
+export async function searchSegment(box: SearchBox, camera: CameraRun, work: SegmentWork, second = false): Promise<Handed> {
   const pieces = work.pieces.flatMap((piece) => ledgerOf(camera).ledger.missing(piece));
-  if (pieces.length === 0) return;
+  if (pieces.length === 0) return nothingToRecord;
   const asked = { ...work, pieces };
   const looked = await lookPatiently(box, camera, asked);
   const late = asked.segment.growing && looked.findings.some((f) => f.kind === 'failed');
@@ -31,7 +38,7 @@ export async function searchSegment(box: SearchBox, camera: CameraRun, work: Seg
   const growMore = late && !second;
   const kept = growMore ? findings.filter((f) => f.kind !== 'failed') : findings;
   const whole = kept.some((f) => f.kind === 'searched');
-  await box.journal.record(camera.run.progress, {
+  const recorded = box.journal.record(camera.run.progress, {
     position: camera.position,
     findings: kept,
     matches: looked.matches,
@@ -44,6 +51,7 @@ export async function searchSegment(box: SearchBox, camera: CameraRun, work: Seg
     ...(looked.file ? { release: looked.file } : {}),
   });
   if (growMore) await searchGrown(box, camera, totalRest(findings));
+  return { recorded };
 }
 
 const totalRest = (findings: readonly Finding[]): Span[] => findings.filter((f) => f.kind === 'failed');
@@ -59,7 +67,7 @@ async function searchGrown(box: SearchBox, camera: CameraRun, rest: readonly Spa
     const now = box.clock.now();
     const page = { from: span.from, to: span.to, listedUntil: span.to, segments: listed ?? [], known: [], end: span.to, now };
     const plan = planPage(page);
-    for (const work of plan.works) await searchSegment(box, camera, work, true);
+    for (const work of plan.works) await (await searchSegment(box, camera, work, true)).recorded;
     // Listed a moment ago and gone now: not the same as never recorded.
     await box.journal.record(run.progress, { position: camera.position, findings: failedSpans(plan.gaps, reasons.stillRecording) });
   }
@@ -150,12 +158,14 @@ async function look(
   const known = await samplingInIndex(box, camera, work);
   if (known !== undefined) {
     const findings = work.pieces.map((piece): Finding => ({ ...piece, kind: 'searched', samplingMs: known }));
-    return { findings, matches: await matchSpans(box, camera, work.pieces), downloadedBytes: 0, keyframesDecoded: 0 };
+    // Killed between indexing and recording, this box may have left the file in the spool; releasing what is not there is fine.
+    const matches = await matchSpans(box, camera, work.pieces);
+    return { findings, matches, downloadedBytes: 0, keyframesDecoded: 0, file: work.segment };
   }
   const short = work.segment.growing ? undefined : box.shortFootage.find(work.segment, run.params.packId, box.clock.now());
   if (short) {
     const matches = await matchSpans(box, camera, work.pieces);
-    return { findings: judgeSegment(work, short), matches, downloadedBytes: 0, keyframesDecoded: 0 };
+    return { findings: judgeSegment(work, short), matches, downloadedBytes: 0, keyframesDecoded: 0, file: work.segment };
   }
   const { file, drop } = await download(box, camera, work.segment);
   try {

@@ -4,7 +4,7 @@ import { matchSpans } from './match-spans';
 import { listingForeign, listingStuck } from './merak.errors';
 import { asAgentError, persist } from './patience';
 import { type CameraRun, ledgerOf, type SearchBox } from './search-box';
-import { searchSegment } from './search-segment';
+import { type Handed, searchSegment } from './search-segment';
 import type { LookWindow } from './task';
 
 const dayMs = 86_400_000;
@@ -19,29 +19,41 @@ const pageSize = 40;
 
 type Work = { readonly kind: 'segment'; readonly work: SegmentWork } | { readonly kind: 'known'; readonly spans: LookWindow['known'] };
 
+/** Steps of one camera on their way to the disk; more would mean that the disk cannot follow. */
+const recordingAtOnce = 64;
+
 /** Accounts for the whole range of one camera, a bounded number of segments at a time. Throws only when aborted. */
 export async function walkCamera(box: SearchBox, camera: CameraRun): Promise<void> {
   const started = new Set<Promise<void>>();
+  const recording = new Set<Promise<void>>();
   let wake = () => {};
   let failure: unknown;
-  const atOnce = () => Math.min(16, box.recorders.sessions(camera.camera.recorderId) + box.settings.inFlight);
-  for await (const work of worksOf(box, camera)) {
-    const job = (work.kind === 'segment' ? searchSegment(box, camera, work.work) : searchKnown(box, camera, work.spans))
+  const keep = (set: Set<Promise<void>>, job: Promise<void>) => {
+    const kept: Promise<void> = job
       .catch((error: unknown) => {
         failure ??= error;
       })
       .finally(() => {
-        started.delete(job);
+        set.delete(kept);
         wake();
       });
-    started.add(job);
-    while (started.size >= atOnce())
+    set.add(kept);
+  };
+  const look = async (work: Work) => {
+    const { recorded } = await (work.kind === 'segment' ? searchSegment(box, camera, work.work) : searchKnown(box, camera, work.spans));
+    keep(recording, recorded);
+  };
+  const atOnce = () => Math.min(16, box.recorders.sessions(camera.camera.recorderId) + box.settings.inFlight);
+  for await (const work of worksOf(box, camera)) {
+    keep(started, look(work));
+    while (started.size >= atOnce() || recording.size >= recordingAtOnce)
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
     if (failure !== undefined) break;
   }
   await Promise.all(started);
+  await Promise.all(recording);
   if (failure !== undefined) throw failure;
 }
 
@@ -171,15 +183,15 @@ async function listPage(box: SearchBox, camera: CameraRun, span: Span, listing: 
 }
 
 /** Answers from the index alone: no video, no recorder. */
-async function searchKnown(box: SearchBox, camera: CameraRun, spans: LookWindow['known']): Promise<void> {
+async function searchKnown(box: SearchBox, camera: CameraRun, spans: LookWindow['known']): Promise<Handed> {
   const { run, position } = camera;
   try {
     const matches = await persist(() => matchSpans(box, camera, spans), box.settings, { clock: box.clock, signal: run.signal });
     const findings = spans.map((s): Finding => ({ from: s.from, to: s.to, kind: 'indexed', samplingMs: s.samplingMs }));
-    await box.journal.record(run.progress, { position, findings, matches });
+    return { recorded: box.journal.record(run.progress, { position, findings, matches }) };
   } catch (thrown) {
     run.signal.throwIfAborted();
-    await fail(box, camera, spans, asAgentError(thrown).code);
+    return { recorded: fail(box, camera, spans, asAgentError(thrown).code) };
   }
 }
 

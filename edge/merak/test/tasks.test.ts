@@ -285,15 +285,23 @@ test('no recorder sees more downloads than it can bear; a slow one holds nobody 
   for (const channel of [3, 4, 5, 6]) expect(half.filter((c) => c === channel).length).toBeGreaterThanOrEqual(4);
 
   kit.sim.forgetIndex();
-  kit.sim.fault = () => {};
+  let open = () => {};
+  const closed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  kit.sim.fault = (call) => (call === 'downloadSegment' ? closed : undefined);
+  const before = kit.sim.downloads.length;
   const low = kit.params({ range: twelve, priority: 5, cameras: params.cameras.slice(2, 4) });
   await kit.call('createTask', low);
-  await eventually('the less urgent one at work', () => kit.sim.downloads.some((d) => d.priority === 5));
+  await eventually('the less urgent one at work', () => kit.sim.downloads.length === before + 3);
   const high = kit.params({ range: twelve, priority: 1, cameras: params.cameras.slice(4, 6) });
   await kit.call('createTask', high);
-  await kit.finished(high);
-  expect(kit.sim.reportsOf(low.taskId).at(-1)?.state).toBe('running');
-  await kit.finished(low);
+  await eventually('the urgent one waiting', () => (kit.merak?.stats().segments_waiting ?? 0) >= 20);
+  open();
+  await Promise.all([kit.finished(high), kit.finished(low)]);
+  const priorities = kit.sim.downloads.slice(before).map((d) => d.priority);
+  const untilUrgentEnds = priorities.slice(3, priorities.lastIndexOf(1));
+  expect(untilUrgentEnds.filter((p) => p === 5).length).toBeLessThan(untilUrgentEnds.length / 3);
 });
 
 test('two tasks over the same footage download it once', async () => {
