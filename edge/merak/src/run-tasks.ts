@@ -23,6 +23,7 @@ export interface RunDeps {
 const runningPerPriority = 3;
 const fetchingAtOnce = 4;
 const checkEveryMs = 500;
+const gentleMs = 5;
 
 /** Carries accepted tasks to their end: fetches queries, starts tasks by priority and age, ends them when they expire or are cancelled. */
 export class TaskRunner {
@@ -45,12 +46,23 @@ export class TaskRunner {
 
   /** Looks again soon: something was accepted, cancelled, fetched or finished. */
   poke(): void {
+    this.lookAgain(() => setImmediate(() => this.checkPoked()));
+  }
+
+  /** As `poke`, but lets an answer that is being written leave first: starting a task takes longer than accepting one. */
+  pokeGently(): void {
+    this.lookAgain(() => setTimeout(() => this.checkPoked(), gentleMs));
+  }
+
+  private lookAgain(later: () => void): void {
     if (this.checking || this.deps.signal.aborted) return;
     this.checking = true;
-    setImmediate(() => {
-      this.checking = false;
-      this.check();
-    });
+    later();
+  }
+
+  private checkPoked(): void {
+    this.checking = false;
+    this.check();
   }
 
   /** Aborts all work and waits for it to let go. What was recorded stays; the rest is done again after the next start. */

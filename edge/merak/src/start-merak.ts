@@ -81,7 +81,7 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
     clock,
     maxTasks: settings.maxTasks,
     hasSpace: () => disk.hasSpace && journal.broken === undefined,
-    changed: () => runner.poke(),
+    changed: () => runner.pokeGently(),
   };
   const pruning = setInterval(() => {
     try {
