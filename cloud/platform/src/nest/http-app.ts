@@ -71,6 +71,7 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   traceRequests(fastify);
   acceptJsonOnly(fastify, bodyLimit);
   hardenAnswers(fastify);
+  cutUnreadBodies(fastify);
   if (options.metrics) measure(fastify, options.metrics);
   nest.useGlobalFilters(new ProblemFilter(options.log));
   nest.useGlobalGuards(new AuthGuard(options.verifier));
@@ -109,6 +110,25 @@ function hardenAnswers(fastify: FastifyInstance): void {
   fastify.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('x-content-type-options')) reply.header('x-content-type-options', 'nosniff');
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+  });
+}
+
+/** Long enough for a client on a slow line to read the answer that tells it why. */
+const lingerMs = 1000;
+
+/**
+ * A request answered before its body was read (refused, or too large) may go on sending for ever, and Node would read
+ * and throw away all of it. `Connection: close` would cut at once, and the reset destroys the answer on its way to a
+ * client that still writes: so it is cut a moment later instead.
+ */
+function cutUnreadBodies(fastify: FastifyInstance): void {
+  fastify.addHook('onSend', async ({ raw }, reply) => {
+    if (!raw.complete) reply.removeHeader('connection');
+  });
+  fastify.addHook('onResponse', async ({ raw }) => {
+    if (raw.complete) return;
+    raw.resume();
+    setTimeout(() => raw.complete || raw.socket.destroy(), lingerMs).unref();
   });
 }
 

@@ -28,7 +28,5 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   }
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
   if (typeof problem.params.retryAfterS === 'number') reply.header('retry-after', String(Math.ceil(problem.params.retryAfterS)));
-  // A refused upload goes on sending: without this the next request on the connection would meet its rest.
-  if (problem.status === 413) reply.header('connection', 'close');
   void reply.status(problem.status).header('content-type', 'application/problem+json; charset=utf-8').send(JSON.stringify(problem));
 }

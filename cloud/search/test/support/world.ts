@@ -80,8 +80,13 @@ export async function startWorld(settings: SearchOptions['settings'] = {}): Prom
   const embedder = connectMizar(model.address);
   const bus = await openPostgresBus({ db: database.db, pollMs: 200 });
   const relay: Relay = await startRelay({ db: database.db, bus, pollMs: 200 });
-  const world = { audit: [] as AuditEntry[], published: [] as BusRecord[], cameras: [] as World['cameras'], clock: { offsetMs: 0 } };
-  const boxes = { askEdge: (async () => JSON.stringify(idleEstimate)) as EdgeDirectory['askEdge'] };
+  const world = {
+    audit: [] as AuditEntry[],
+    published: [] as BusRecord[],
+    cameras: [] as World['cameras'],
+    clock: { offsetMs: 0 },
+    askEdge: (async () => JSON.stringify(idleEstimate)) as EdgeDirectory['askEdge'],
+  };
   const options: SearchOptions = {
     database: database.db,
     analytics: analytics.analytics,
@@ -92,7 +97,7 @@ export async function startWorld(settings: SearchOptions['settings'] = {}): Prom
     audit: async (_, entry) => void world.audit.push(entry),
     edges: {
       listCameras: async (tenantId, ids) => world.cameras.filter((camera) => camera.tenantId === tenantId && ids.includes(camera.cameraId)),
-      askEdge: (...ask) => boxes.askEdge(...ask),
+      askEdge: (...ask) => world.askEdge(...ask),
     },
     now: () => new Date(Date.now() + world.clock.offsetMs),
     settings: { estimateTimeoutMs: 300, ...settings },
@@ -119,12 +124,6 @@ export async function startWorld(settings: SearchOptions['settings'] = {}): Prom
     objects,
     bus,
     base,
-    get askEdge() {
-      return boxes.askEdge;
-    },
-    set askEdge(askEdge) {
-      boxes.askEdge = askEdge;
-    },
     tokenFor: async (caller: Caller) => (await tokens.issue(caller)).token,
     request: (token: string | undefined, method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
       request(base, token, method, path, body, headers),
