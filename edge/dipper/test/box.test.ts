@@ -27,7 +27,7 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
-async function eventually<T>(what: string, read: () => T | undefined | false, withinMs = 20_000): Promise<T> {
+async function eventually<T>(what: string, read: () => T | undefined | false, withinMs = 60_000): Promise<T> {
   for (const until = Date.now() + withinMs; ; ) {
     const value = read();
     if (value !== undefined && value !== false) return value as T;
