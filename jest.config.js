@@ -6,7 +6,7 @@ const esm = ['jose'];
 module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/proto', '<rootDir>/cloud', '<rootDir>/edge', '<rootDir>/tools'],
-  testMatch: ['**/src/**/*.test.ts', '**/test/**/*.test.ts'],
+  testMatch: ['**/src/**/*.test.ts', '**/test/**/*.test.ts', '**/tools/e2e/*.test.ts'],
   modulePathIgnorePatterns: ['/dist/', '/.star/'],
   // Suites that need a real Kafka run with `npm run test:stack`.
   testPathIgnorePatterns: ['/node_modules/', ...(process.env.STACK === '1' ? [] : ['\\.stack\\.test\\.ts$'])],

@@ -103,6 +103,7 @@ const commands = {
   demo: (node) => run(node, ['tools/demo/main.ts', ...args], { stdio: 'inherit' }),
   test: (node) => run(node, ['tools/test/main.ts', ...args], { stdio: 'inherit' }),
   'test:stack': (node) => run(node, ['tools/test/main.ts', '--stack', ...args], { stdio: 'inherit' }),
+  chaos: (node) => run(node, ['tools/chaos/main.ts', ...args], { stdio: 'inherit' }),
   bench: (node) => run(node, ['tools/bench/main.ts', ...args], { stdio: 'inherit' }),
   lint: (node) => run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', ...args], { stdio: 'inherit' }),
   format: (node) =>

@@ -20,7 +20,7 @@ interface JestReport {
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  testResults: { name: string; startTime: number; endTime: number; status: string; assertionResults: unknown[] }[];
+  testResults: { name: string; startTime: number; endTime: number; status: string; assertionResults: { status: string }[] }[];
 }
 
 const args = process.argv.slice(2);
@@ -76,17 +76,21 @@ function jest(name: string, jestArgs: string[], env: Record<string, string>): vo
       `  ${((suite.endTime - suite.startTime) / 1000).toFixed(1).padStart(6)} s  ${suite.status.padEnd(7)} ${relative(process.cwd(), suite.name)}`,
     );
   }
-  // A suite that cannot even be loaded runs no test; it must not pass for that.
-  const unloadable = report.testResults.filter((suite) => suite.status === 'failed' && suite.assertionResults.length === 0).length;
+  // A suite that cannot be loaded, or breaks between its tests, has no failed test; it must not pass for that.
+  const broken = report.testResults.filter(
+    (suite) => suite.status === 'failed' && suite.assertionResults.every(({ status }) => status !== 'failed'),
+  ).length;
+  const none = report.testResults.length === 0 ? 1 : 0;
+  if (none) console.log(`${name}: jest found no tests`);
   record(
     name,
-    { passed: report.numPassedTests, failed: report.numFailedTests + unloadable, skipped: report.numPendingTests + report.numTodoTests },
+    { passed: report.numPassedTests, failed: report.numFailedTests + broken + none, skipped: report.numPendingTests + report.numTodoTests },
     startedAt,
   );
 }
 
 if (stack) {
-  jest('stack', ['--runInBand', '--testTimeout=600000', ...only], { STACK: '1' });
+  jest('stack', ['--runInBand', '--testTimeout=600000', ...(only.length > 0 ? only : ['\\.stack\\.test\\.ts$'])], { STACK: '1' });
 } else if (only.length > 0) {
   jest('jest', only, {});
 } else {
@@ -94,8 +98,8 @@ if (stack) {
   check('lint and format', bin('biome'), ['check', '--error-on-warnings']);
   check('buf lint', join('..', bin('buf')), ['lint'], { cwd: 'proto' });
   breaking();
-  jest('unit and integration', ['--testPathIgnorePatterns', 'tools/e2e', '/dist/', '\\.stack\\.test\\.ts$'], {});
-  jest('end to end', ['--runInBand', '--testTimeout=900000', 'tools/e2e'], {});
+  jest('unit and integration', ['--testPathIgnorePatterns', 'tools/e2e', '/dist/', '/node_modules/', '\\.stack\\.test\\.ts$'], {});
+  jest('end to end', ['--runInBand', '--testTimeout=1800000', 'tools/e2e'], {});
 }
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);

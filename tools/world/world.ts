@@ -3,18 +3,18 @@
  * footage. The demo shows it, the end-to-end tests break it.
  */
 
-import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { agentSocket, callUnary, dial } from '@dipper/platform';
 import { type Camera, type Edge, mizar, type Person } from '@stardipper/proto';
 import { renderFootage } from '../footage/render.ts';
 import { type FootagePlan, planFootage, recordingMs } from '../footage/schedule.ts';
 import { ApiClient } from './api-client.ts';
+import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { type KeptProcess, keepRunning } from './kept-process.ts';
+import type { Wire } from './wire.ts';
 
 const { resolve } = createRequire(import.meta.url);
 
@@ -32,17 +32,8 @@ export interface WorldOptions {
   /** How Star runs: all services in one process, or one process each. */
   readonly shape?: 'all' | 'services';
   readonly env?: Readonly<Record<string, string>>;
-  /** Where the boxes find Star, when not directly: `(mqttPort) => port` of a proxy. */
-  readonly mqttPortFor?: (mqttPort: number) => Promise<number>;
-}
-
-/** What must not change between two starts of one folder. */
-interface Identity {
-  readonly password: string;
-  readonly recorderPassword: string;
-  readonly startAt: number;
-  readonly ports: { readonly http: number; readonly mqtt: number; readonly recorders: Record<BoxName, number> };
-  readonly provisioning: Partial<Record<BoxName, { readonly key: string; readonly secret: string }>>;
+  /** What lies between the boxes and Star, when something does. */
+  readonly wire?: Wire;
 }
 
 export interface StarReady {
@@ -68,6 +59,8 @@ export interface World {
   readonly boxes: Record<BoxName, KeptProcess<BoxReady>>;
   readonly recorders: Record<BoxName, KeptProcess<unknown>>;
   readonly boxData: (box: BoxName) => string;
+  /** The file in which Star keeps written which processes it has, by name. */
+  readonly starPids: string;
   readonly cameras: readonly Camera[];
   readonly edges: Record<BoxName, Edge>;
   readonly cameraKey: (cameraId: string) => string | undefined;
@@ -111,6 +104,8 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
       STAR_MQTT_PORT: String(identity.ports.mqtt),
       STAR_MIZAR_PROGRAM: resolve('@dipper/mizar/dist/main.js'),
       STAR_PACK: options.models,
+      // Boxes fetch queries and put crops where Star says that it is.
+      ...(options.wire ? { STAR_PUBLIC_URL: `http://127.0.0.1:${await options.wire.through(identity.ports.http)}` } : {}),
       STAR_FIRST_TENANT: 'Two Courts',
       STAR_FIRST_ADMIN: adminName,
       STAR_FIRST_PASSWORD: identity.password,
@@ -135,7 +130,7 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
   identity = await provision(api, identity, folder);
   const recorders = {} as Record<BoxName, KeptProcess<unknown>>;
   const boxes = {} as Record<BoxName, KeptProcess<BoxReady>>;
-  const mqttPort = await (options.mqttPortFor?.(identity.ports.mqtt) ?? identity.ports.mqtt);
+  const mqttPort = (await options.wire?.through(identity.ports.mqtt)) ?? identity.ports.mqtt;
   for (const box of boxNames) {
     recorders[box] = await startRecorder(folder, box, folders[box] as string, plan, identity);
     started.push(recorders[box]);
@@ -162,11 +157,18 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
     boxes,
     recorders,
     boxData: (box) => join(folder, 'boxes', box),
+    starPids: join(folder, 'star', 'pids.json'),
     cameras,
     edges,
     cameraKey: (id) => keys.get(id),
     stop,
   };
+}
+
+/** Forgets all but the footage and its times, so that the next start is a first one that renders nothing. Nothing may run. */
+export async function startOver(folder: string): Promise<void> {
+  await writeIdentity(folder, { ...(await readIdentity(folder)), provisioning: {} });
+  for (const name of ['star', 'boxes', 'logs']) await rm(join(folder, name), { recursive: true, force: true });
 }
 
 /** Enrols the people of the plan by the photo that is not in the footage; those who are there already are kept. */
@@ -291,43 +293,4 @@ export async function untilDefined<T>(timeoutMs: number, what: string, ask: () =
     await new Promise((done) => setTimeout(done, 200));
   }
   throw new Error(`waited ${timeoutMs / 1000} s for ${what}`, { cause: last });
-}
-
-async function readIdentity(folder: string): Promise<Identity> {
-  try {
-    return JSON.parse(await readFile(join(folder, 'identity.json'), 'utf8')) as Identity;
-  } catch {
-    const [http, mqtt, east, west] = await freePorts(4);
-    const identity: Identity = {
-      password: randomBytes(9).toString('base64url'),
-      recorderPassword: randomBytes(9).toString('base64url'),
-      // A whole minute, long enough ago that every file is closed.
-      startAt: Math.floor((Date.now() - 30 * 60_000) / 60_000) * 60_000,
-      ports: { http: http as number, mqtt: mqtt as number, recorders: { east: east as number, west: west as number } },
-      provisioning: {},
-    };
-    await writeIdentity(folder, identity);
-    return identity;
-  }
-}
-
-async function writeIdentity(folder: string, identity: Identity): Promise<void> {
-  const file = join(folder, 'identity.json');
-  await writeFile(`${file}.new`, JSON.stringify(identity, null, 1), { mode: 0o600 });
-  await chmod(`${file}.new`, 0o600);
-  await rename(`${file}.new`, file);
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((done) => {
-          server.listen(0, '127.0.0.1', () => done((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }

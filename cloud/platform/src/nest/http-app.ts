@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import type { Socket } from 'node:net';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -128,7 +129,9 @@ function cutUnreadBodies(fastify: FastifyInstance): void {
   fastify.addHook('onResponse', async ({ raw }) => {
     if (raw.complete) return;
     raw.resume();
-    setTimeout(() => raw.complete || raw.socket.destroy(), lingerMs).unref();
+    // Node takes the socket away from a request whose connection ended, whatever the types say.
+    const socket: Socket | null = raw.socket;
+    setTimeout(() => raw.complete || socket?.destroy(), lingerMs).unref();
   });
 }
 

@@ -1,0 +1,39 @@
+/**
+ * `npm run chaos -- --kills 1000 [--seed N]`: searches the demo's footage undisturbed, then again and again while random
+ * processes are killed, and says whether every search came to the same. Ends non-zero when one did not.
+ */
+
+import { join } from 'node:path';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { underKills, undisturbed } from './runs.ts';
+
+const { values: flags } = parseArgs({
+  options: { kills: { type: 'string', default: '30' }, seed: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+});
+const models = process.env.STAR_MODELS;
+const portraits = process.env.STAR_PORTRAITS;
+const kills = Number(flags.kills);
+const seed = Number(flags.seed ?? Date.now() % 1_000_000);
+if (flags.help || !Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed)) {
+  console.log(
+    'npm run chaos [-- --kills 30] [--seed N]\n  Needs STAR_MODELS and STAR_PORTRAITS, as the demo does; keeps its data in .star-chaos/.',
+  );
+  process.exit(flags.help ? 0 : 2);
+}
+if (!models || !portraits) {
+  console.error('STAR_MODELS and STAR_PORTRAITS must name a model pack and photos; the demo says more.');
+  process.exit(2);
+}
+const options = { folder: join(process.cwd(), '.star-chaos'), models, portraits, say: (line: string) => console.log(line) };
+console.log(`seed ${seed}`);
+const expected = await undisturbed(options);
+let equal = true;
+for (let done = 0, round = 0; done < kills && equal; round++) {
+  const { kills: killed, ...found } = await underKills(options, kills - done, seed + round);
+  const count = Object.values(killed).reduce((sum, n) => sum + n, 0);
+  done += count;
+  equal = isDeepStrictEqual(found, expected);
+  console.log(`round ${round + 1}: ${count} kills, ${done} so far; ${equal ? 'equal' : 'DIFFERENT'}`, killed);
+  if (!equal) console.log(JSON.stringify({ expected, found }, null, 1));
+}
+process.exit(equal ? 0 : 1);

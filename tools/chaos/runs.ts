@@ -1,0 +1,107 @@
+/** One search over the same footage: undisturbed, under kills, and behind a cut line. All three must come to the same. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Search } from '@stardipper/proto';
+import { segmentMs } from '../footage/schedule.ts';
+import { agentStats } from '../world/agent-stats.ts';
+import { openWire } from '../world/wire.ts';
+import { boxNames, enrol, startOver, startWorld, untilDefined, type World } from '../world/world.ts';
+import { type Findings, findingsOf } from './findings.ts';
+import { killAtRandom, seeded } from './kill.ts';
+
+export interface RunOptions {
+  readonly folder: string;
+  readonly models: string;
+  readonly portraits: string;
+  readonly say: (line: string) => void;
+}
+
+/** Minutes of the recording that are searched: with a gap, a truncated file, and enough to outlive some dozens of kills. */
+const minutes = { from: 3, to: 9 };
+const endWithinMs = 30 * 60_000;
+
+export const undisturbed = (options: RunOptions): Promise<Findings> =>
+  anew(options, {}, (world) => searchOnce(world, options, async () => undefined));
+
+export interface Killed extends Findings {
+  readonly kills: Readonly<Record<string, number>>;
+}
+
+/** Searches under `kills` SIGKILLs at most, fewer when the search ends before. */
+export async function underKills(options: RunOptions, kills: number, seed: number): Promise<Killed> {
+  let killed = new Map<string, number>();
+  const found = await anew(options, {}, (world) =>
+    searchOnce(world, options, async (search) => {
+      const goOn = async () => (await patiently(() => world.api.search(search.id))).state === 'running';
+      killed = await killAtRandom(world, {
+        kills,
+        random: seeded(seed),
+        goOn,
+        onKill: (name, pid) => options.say(`SIGKILL ${name} (${pid})`),
+      });
+    }),
+  );
+  return { ...found, kills: Object.fromEntries([...killed].sort()) };
+}
+
+/** Cuts the line once both boxes are at work, and mends it when they have long finished. */
+export async function behindCutLine(options: RunOptions): Promise<Findings> {
+  const wire = openWire();
+  try {
+    return await anew(options, { wire }, (world) =>
+      searchOnce(world, options, async (search) => {
+        await everyBox(world, 'at work', (stats) => (stats.tasks_running ?? 0) > 0);
+        wire.cut();
+        options.say('line cut');
+        await everyBox(world, 'finished', (stats) => (stats.tasks_finished ?? 0) > 0 && (stats.tasks_running ?? 0) === 0);
+        await sleep(3000);
+        const seen = await world.api.search(search.id);
+        if (seen.state !== 'running') throw new Error(`Star calls the search ${seen.state} though nothing can have arrived`);
+        wire.mend();
+        options.say('line mended');
+      }),
+    );
+  } finally {
+    await wire.close();
+  }
+}
+
+async function anew<T>(options: RunOptions, more: { wire?: ReturnType<typeof openWire> }, work: (world: World) => Promise<T>): Promise<T> {
+  await startOver(options.folder);
+  const world = await startWorld({ ...options, ...more });
+  try {
+    return await work(world);
+  } finally {
+    await world.stop();
+  }
+}
+
+async function searchOnce(world: World, { portraits, say }: RunOptions, during: (search: Search) => Promise<void>): Promise<Findings> {
+  const people = await enrol(world, portraits);
+  const draft = await world.api.createSearch({
+    name: 'everybody',
+    purpose: 'test',
+    personIds: [...people.values()].map((p) => p.id),
+    cameraIds: world.cameras.map((c) => c.id),
+    from: new Date(world.range.from + minutes.from * segmentMs).toISOString(),
+    to: new Date(world.range.from + minutes.to * segmentMs).toISOString(),
+  });
+  const startedAt = performance.now();
+  await world.api.startSearch(draft.id);
+  await during(draft);
+  await untilDefined(endWithinMs, 'the search to end', async () => {
+    const { state } = await world.api.search(draft.id);
+    return state === 'running' ? undefined : state;
+  });
+  say(`the search took ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+  return patiently(() => findingsOf(world, draft.id, people));
+}
+
+/** Star may be starting again at any moment. */
+const patiently = <T>(ask: () => Promise<T>): Promise<T> => untilDefined(120_000, 'Star to answer', async () => ask());
+
+const everyBox = (world: World, what: string, holds: (stats: Record<string, number>) => boolean) =>
+  untilDefined(endWithinMs, `both boxes to be ${what}`, async () => {
+    const all = await Promise.all(boxNames.map((box) => agentStats(world.boxData(box), 'merak')));
+    return all.every(holds) || undefined;
+  });

@@ -1,0 +1,43 @@
+/** What must survive: killed processes and a cut line change nothing in what a search comes to. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Findings } from '../chaos/findings.ts';
+import { behindCutLine, type RunOptions, underKills, undisturbed } from '../chaos/runs.ts';
+
+const models = process.env.STAR_MODELS ?? '';
+const portraits = process.env.STAR_PORTRAITS ?? '';
+const withPack = models && portraits ? test : test.skip;
+const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
+const leastKills = 30;
+
+let folder: string;
+let options: RunOptions;
+let expected: Findings;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'star-chaos-'));
+  options = { folder, models, portraits, say: (line) => process.stderr.write(`${line}\n`) };
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+withPack('an undisturbed search, to compare with', async () => {
+  expected = await undisturbed(options);
+  expect(expected.state).toBe('finished');
+  expect(expected.matches.length).toBeGreaterThan(10);
+});
+
+withPack('a line cut for longer than the search loses nothing', async () => {
+  expect(await behindCutLine(options)).toEqual(expected);
+});
+
+withPack(`${leastKills} processes killed at random moments lose nothing and double nothing`, async () => {
+  process.stderr.write(`chaos seed ${seed}\n`);
+  const { kills, ...found } = await underKills(options, leastKills, seed);
+  expect(found).toEqual(expected);
+  const counts = Object.values(kills);
+  expect(counts.reduce((sum, n) => sum + n, 0)).toBeGreaterThanOrEqual(leastKills);
+  // Star's supervisor and four of its processes; two boxes of a supervisor and four agents; two recorders.
+  expect(counts.length).toBe(17);
+});
