@@ -12,44 +12,52 @@ export interface PatientEnv {
   readonly random?: () => number;
 }
 
-/** An agent of this box that restarts is back within seconds, and its outage says nothing about the footage: waited for longer. */
-const agentWaits = 150;
+/**
+ * An agent of this box that restarts is back within seconds, and its outage says nothing about the footage. Not for
+ * ever, though: a file that kills the agent each time would hold its task until that expires.
+ */
+const agentAwayMs = 5 * 60_000;
 /** Full spools and busy recorders empty by themselves. */
-const limitWaits = 300;
+const limitedMs = 10 * 60_000;
 
 /**
- * Tries until it works. Gives up with the last AgentError: at once when trying again cannot help, after
- * `attempts` when a recorder fails, after a few minutes (150 and 300 times retryMs) while an agent of this box is away or something is full.
+ * Tries until it works. Gives up with the last AgentError: at once when trying again cannot help; after `attempts` when
+ * a recorder or a file fails; after minutes without a break while an agent of this box is away or something is full.
  */
 export async function persist<T>(
   work: (attempt: number) => Promise<T>,
   patience: Patience,
   { clock, signal, random }: PatientEnv,
 ): Promise<T> {
-  const since = clock.now();
   const slow = new Backoff(patience.retryMs, patience.retryMs * 15, random);
   const quick = new Backoff(Math.min(200, patience.retryMs), patience.retryMs, random);
+  let trouble: { kind: Trouble; since: number } | undefined;
   for (let attempt = 1, failures = 0; ; attempt += 1) {
     try {
       return await work(attempt);
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       const error = asAgentError(thrown);
-      const waitedMs = clock.now() - since;
-      // Both ends of a dying connection: the agent went away, whatever gRPC calls it.
-      const away = error.code === 'agent.unavailable' || error.code === 'agent.cancelled' || error.code === 'agent.failed';
-      if (away) {
-        if (waitedMs >= agentWaits * patience.retryMs) throw error;
-      } else if (error.kind === 'limited') {
-        if (waitedMs >= limitWaits * patience.retryMs) throw error;
-      } else {
-        failures += 1;
-        if (!error.retry || failures >= patience.attempts) throw error;
-      }
-      await clock.sleep((away ? quick : slow).nextMs(), signal);
+      const kind = troubleOf(error);
+      // Counted from the first failure of its kind: the work itself may have waited its turn for long.
+      if (trouble?.kind !== kind) trouble = { kind, since: clock.now() };
+      if (kind === 'failed') failures += 1;
+      const lastsMs = clock.now() - trouble.since;
+      if (kind === 'away' && lastsMs >= agentAwayMs) throw error;
+      if (kind === 'limited' && lastsMs >= limitedMs) throw error;
+      if (kind === 'failed' && (!error.retry || failures >= patience.attempts)) throw error;
+      await clock.sleep((kind === 'away' ? quick : slow).nextMs(), signal);
       signal.throwIfAborted();
     }
   }
+}
+
+type Trouble = 'away' | 'limited' | 'failed';
+
+function troubleOf(error: AgentError): Trouble {
+  // Both ends of a dying connection: the agent went away, whatever gRPC calls it.
+  if (error.code === 'agent.unavailable' || error.code === 'agent.cancelled' || error.code === 'agent.failed') return 'away';
+  return error.kind === 'limited' ? 'limited' : 'failed';
 }
 
 /** What is thrown by a bug is `internal` to everybody outside; the cause is kept for the log. */
