@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 
 const words = process.argv.slice(2);
-const benches = globSync('{cloud,edge}/*/bench/*.ts')
+const benches = globSync(['{cloud,edge}/*/bench/*.ts', 'tools/bench/*.bench.ts'])
   .sort()
   .filter((path) => words.length === 0 || words.some((word) => path.includes(word)));
 if (benches.length === 0) {

@@ -167,6 +167,7 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
 
 /** Forgets all but the footage and its times, so that the next start is a first one that renders nothing. Nothing may run. */
 export async function startOver(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
   await writeIdentity(folder, { ...(await readIdentity(folder)), provisioning: {} });
   for (const name of ['star', 'boxes', 'logs']) await rm(join(folder, name), { recursive: true, force: true });
 }
