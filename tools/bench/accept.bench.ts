@@ -14,7 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { agentSocket, callUnary, dial, openSqlite } from '@dipper/platform';
 import { agent, type Person } from '@stardipper/proto';
 import mqtt from 'mqtt';
-import { boxNames, enrol, startWorld, untilDefined, type World } from '../world/world.ts';
+import { boxNames } from '../world/identity.ts';
+import { enrol, startWorld, untilDefined, type World } from '../world/world.ts';
 
 const calls = 200;
 /** An accepted task starts to work at once; the next call shall meet the load that is meant, not the last call's. */

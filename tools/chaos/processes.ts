@@ -2,7 +2,8 @@
 
 import { readFile } from 'node:fs/promises';
 import { boxStatus } from '@dipper/dipper';
-import { boxNames, type World } from '../world/world.ts';
+import { boxNames } from '../world/identity.ts';
+import { type World } from '../world/world.ts';
 
 /** Star's and the boxes' supervisors among them; one that is down at the moment is left out. */
 export async function processesOf(world: World): Promise<Map<string, number>> {

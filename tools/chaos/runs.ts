@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Search } from '@stardipper/proto';
 import { segmentMs } from '../footage/schedule.ts';
 import { agentStats } from '../world/agent-stats.ts';
+import { boxNames } from '../world/identity.ts';
 import { openWire } from '../world/wire.ts';
-import { boxNames, enrol, startOver, startWorld, untilDefined, type World } from '../world/world.ts';
+import { enrol, startOver, startWorld, untilDefined, type World } from '../world/world.ts';
 import { type Findings, findingsOf } from './findings.ts';
 import { killAtRandom, seeded } from './kill.ts';
 

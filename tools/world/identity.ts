@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { BoxName } from './world.ts';
+
+export const boxNames = ['east', 'west'] as const;
+export type BoxName = (typeof boxNames)[number];
 
 /** What must not change between two starts of one folder. */
 export interface Identity {

@@ -12,14 +12,12 @@ import { type Camera, type Edge, mizar, type Person } from '@stardipper/proto';
 import { renderFootage } from '../footage/render.ts';
 import { type FootagePlan, planFootage, recordingMs } from '../footage/schedule.ts';
 import { ApiClient } from './api-client.ts';
-import { type Identity, readIdentity, writeIdentity } from './identity.ts';
+import { type BoxName, boxNames, type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { type KeptProcess, keepRunning } from './kept-process.ts';
 import type { Wire } from './wire.ts';
 
 const { resolve } = createRequire(import.meta.url);
 
-export const boxNames = ['east', 'west'] as const;
-export type BoxName = (typeof boxNames)[number];
 const communityNames: Record<BoxName, string> = { east: 'East court', west: 'West court' };
 
 export interface WorldOptions {
