@@ -1,4 +1,4 @@
-import proxy from '@fastify/http-proxy';
+import proxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy';
 import type { FastifyInstance } from 'fastify';
 
 export const serviceNames = ['tenants', 'devices', 'search'] as const;
@@ -24,18 +24,21 @@ const spoofable = ['x-tenant-id', 'x-user-id', 'x-roles', 'x-forwarded-user'];
 
 /** Passes each row of the table on to its service; bodies and server-sent events are streamed. */
 export async function registerEntrance(app: FastifyInstance, upstreams: Readonly<Record<ServiceName, string>>): Promise<void> {
-  for (const { prefix, service } of entranceRoutes) {
-    await app.register(proxy, {
-      upstream: upstreams[service],
-      prefix,
-      rewritePrefix: prefix,
-      proxyPayloads: true,
-      // Streams of progress stay open as long as a search runs; everything else ends by the service's own limit.
-      http: { requestOptions: { timeout: 0 } },
-      replyOptions: {
-        rewriteRequestHeaders: (_request, headers) =>
-          Object.fromEntries(Object.entries(headers).filter(([name]) => !spoofable.includes(name))),
-      },
-    });
-  }
+  await app.register(async (scope) => {
+    // Bodies pass unread; parsing them is the services' affair.
+    scope.removeAllContentTypeParsers();
+    for (const { prefix, service } of entranceRoutes) await scope.register(proxy, passOn(prefix, upstreams[service]));
+  });
 }
+
+const passOn = (prefix: string, upstream: string): FastifyHttpProxyOptions => ({
+  upstream,
+  prefix,
+  rewritePrefix: prefix,
+  proxyPayloads: true,
+  // Streams of progress stay open as long as a search runs; everything else ends by the service's own limit.
+  http: { requestOptions: { timeout: 0 } },
+  replyOptions: {
+    rewriteRequestHeaders: (_request, headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !spoofable.includes(name))),
+  },
+});

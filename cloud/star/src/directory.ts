@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import {
   credentials,
   Metadata,
@@ -16,6 +17,8 @@ export async function serveDirectory(
   address: string,
   services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[],
 ): Promise<Server> {
+  // One that was killed leaves its socket behind; the supervisor runs one devices process at a time.
+  if (address.startsWith('unix:')) await rm(address.slice('unix:'.length), { force: true });
   const server = new Server();
   for (const [definition, implementation] of services) server.addService(definition, implementation);
   await new Promise<void>((resolve, reject) => {

@@ -56,11 +56,16 @@ async function main(): Promise<void> {
   await makeSecrets(settings.STAR_DATA);
   const console_ = settings.STAR_CONSOLE ?? join(__dirname, '../../../web/dist');
   const parts = await startParts(settings, process.env, log);
-  let apps: KeptChild[] = [];
+  const apps: KeptChild[] = [];
   try {
     await migrateAll(parts, log);
-    apps = await startApps(settings, parts, existsSync(console_) ? console_ : undefined, (program) => keepChild(program, log));
+    await startApps(settings, parts, existsSync(console_) ? console_ : undefined, async (program) => {
+      const app = await keepChild(program, log);
+      apps.push(app);
+      return app;
+    });
   } catch (error) {
+    await Promise.all(apps.map((app) => app.stop()));
     await parts.stop();
     throw error;
   }

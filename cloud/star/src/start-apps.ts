@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,7 +63,6 @@ async function devicesSocket(data: string): Promise<string> {
   const far = join(tmpdir(), `star-${createHash('sha256').update(data).digest('hex').slice(0, 16)}`, 'devices.sock');
   const path = Buffer.byteLength(near) <= 100 ? near : far;
   await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
-  await rm(path, { force: true });
   return path;
 }
 

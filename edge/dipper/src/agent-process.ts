@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { type AgentName, agentSocket, Backoff, callUnary, dial, lockHolder, systemClock } from '@dipper/platform';
+import { type AgentName, agentSocket, Backoff, callUnary, dial, lockHolder, nodeFlags, systemClock } from '@dipper/platform';
 import { agent } from '@stardipper/proto';
 import type { Logger } from 'pino';
 import { RotatingLog } from './rotating-log';
@@ -79,7 +79,10 @@ export class AgentProcess {
     const { name, entry, dataDir, env, onReady } = this.options;
     await endOrphan(dataDir, name, this.stopping.signal);
     if (this.stopping.signal.aborted) return 'stopped';
-    const child = spawn(process.execPath, [entry], { env: { ...env, DIPPER_DATA: dataDir }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const child = spawn(process.execPath, [...nodeFlags(name), entry], {
+      env: { ...env, DIPPER_DATA: dataDir },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
     this.child = child;
     const ended = new AbortController();
     const late = setTimeout(() => child.kill('SIGKILL'), readyWithinMs);

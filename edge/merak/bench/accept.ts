@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { agentSocket, callUnary, dial, openSqlite } from '@dipper/platform';
+import { agentSocket, callUnary, dial, nodeFlags, openSqlite } from '@dipper/platform';
 import { agent } from '@stardipper/proto';
 import { packId, SimBox, wait } from '../test/support/sim-box.ts';
 
@@ -53,7 +53,7 @@ sim.downloadMs = 5;
 sim.indexMs = 10;
 await sim.start();
 const env = { ...process.env, DIPPER_DATA: dataDir, LOG_LEVEL: 'error', MERAK_CALIBRATE: 'off', MERAK_MAX_TASKS: '100000' };
-const merak = spawn(process.execPath, [join(import.meta.dirname, '..', 'dist', 'main.js')], {
+const merak = spawn(process.execPath, [...nodeFlags('merak'), join(import.meta.dirname, '..', 'dist', 'main.js')], {
   env,
   stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
 });

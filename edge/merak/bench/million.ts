@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { agentSocket, callUnary, dial } from '@dipper/platform';
+import { agentSocket, callUnary, dial, nodeFlags } from '@dipper/platform';
 import { agent } from '@stardipper/proto';
 import { type Footage, packId, SimBox, wait } from '../test/support/sim-box.ts';
 
@@ -42,7 +42,7 @@ async function measure(segments: number): Promise<void> {
   await sim.start();
   const main = join(import.meta.dirname, '..', 'dist', 'main.js');
   const env = { ...process.env, DIPPER_DATA: dataDir, LOG_LEVEL: 'error', MERAK_CALIBRATE: 'off' };
-  const merak = spawn(process.execPath, [main], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const merak = spawn(process.execPath, [...nodeFlags('merak'), main], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   try {
     await once(merak, 'message');
     const pid = merak.pid ?? 0;

@@ -1,0 +1,143 @@
+/** Star as one process per service over a real Kafka: the same main job, and one service killed while it runs. */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Person, Search } from '@stardipper/proto';
+import { Kafka, logLevel } from 'kafkajs';
+import { evaluate } from '../demo/evaluate.ts';
+import { type RunningKafka, startKafka } from '../stack/kafka.ts';
+import { enrol, startWorld, untilDefined, type World } from '../world/world.ts';
+
+const models = process.env.STAR_MODELS ?? '';
+const portraits = process.env.STAR_PORTRAITS ?? '';
+const withPack = models && portraits ? test : test.skip;
+const services = ['tenants', 'devices', 'search', 'gateway'] as const;
+
+let folder: string;
+let kafka: RunningKafka;
+let world: World;
+let people: Map<string, Person>;
+
+beforeAll(async () => {
+  if (!models || !portraits) return;
+  folder = mkdtempSync(join(tmpdir(), 'star-services-'));
+  kafka = await startKafka();
+  world = await startWorld({
+    folder,
+    models,
+    portraits,
+    shape: 'services',
+    env: { STAR_KAFKA_BROKERS: kafka.brokers.join(',') },
+    say: (line) => process.stderr.write(`${line}\n`),
+  });
+  people = await enrol(world, portraits);
+});
+afterAll(async () => {
+  await world?.stop();
+  await kafka?.stop();
+  if (folder) rmSync(folder, { recursive: true, force: true });
+});
+
+async function start(group: readonly string[]): Promise<Search> {
+  const draft = await world.api.createSearch({
+    name: 'services',
+    purpose: 'test',
+    personIds: group.map((name) => (people.get(name) as Person).id),
+    cameraIds: world.cameras.map((c) => c.id),
+    from: new Date(world.range.from).toISOString(),
+    to: new Date(world.range.to).toISOString(),
+  });
+  return world.api.startSearch(draft.id);
+}
+
+const ended = (id: string): Promise<Search> =>
+  untilDefined(15 * 60_000, 'the search to end', async () => {
+    const now = await world.api.search(id);
+    return now.state === 'running' ? undefined : now;
+  });
+
+async function expectAllFound(search: Search, group: readonly string[]): Promise<void> {
+  const names = new Map([...people.values()].map((p) => [p.id, p.name]));
+  const verdict = evaluate(group, await world.api.matches(search.id), {
+    appearances: world.plan.appearances,
+    startAt: world.range.from,
+    personOf: (id) => names.get(id),
+    cameraOf: world.cameraKey,
+  });
+  expect(search.state).toBe('finished');
+  expect(verdict.expected).toBeGreaterThan(5);
+  expect([verdict.found, verdict.falseMatches]).toEqual([verdict.expected, []]);
+  const { searchedSeconds, indexedSeconds, noFootageSeconds, failedSeconds } = search.coverage;
+  const range = (world.range.to - world.range.from) / 1000;
+  expect(searchedSeconds + indexedSeconds + noFootageSeconds + failedSeconds).toBeCloseTo(world.cameras.length * range, 3);
+}
+
+const pids = () => JSON.parse(readFileSync(world.starPids, 'utf8')) as Record<string, number>;
+
+/** Events of a search as the gateway passes them on, until it has ended. */
+async function follow(id: string): Promise<string[]> {
+  const { token } = await world.api.logIn(world.login.username, world.login.password);
+  const response = await fetch(`${world.url}/api/v1/searches/${id}/events`, {
+    headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' },
+  });
+  expect(response.headers.get('content-type')).toContain('text/event-stream');
+  const names: string[] = [];
+  let rest = '';
+  for await (const chunk of response.body as ReadableStream<Uint8Array>) {
+    rest += Buffer.from(chunk).toString();
+    const lines = rest.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line.startsWith('event: ')) names.push(line.slice('event: '.length));
+      if (line.startsWith('data: ') && line.includes('"state":"finished"') && names.at(-1) === 'search') return names;
+    }
+  }
+  return names;
+}
+
+withPack('every service is a process of its own, behind one gateway', async () => {
+  const found = pids();
+  const own = services.map((name) => found[name]);
+  expect(new Set(own).size).toBe(services.length);
+  for (const pid of own) expect(pid).toBeGreaterThan(0);
+  const page = await fetch(`${world.url}/`);
+  expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
+  for (const path of ['/people', '/edges', '/communities', '/searches']) {
+    const refused = await fetch(`${world.url}/api/v1${path}`, { headers: { authorization: 'Bearer nobody' } });
+    expect([path, refused.status, ((await refused.json()) as { code: string }).code]).toEqual([path, 401, expect.any(String)]);
+  }
+});
+
+withPack('a search goes through Kafka and finds everybody', async () => {
+  const group = world.plan.groups[0] as string[];
+  const search = await start(group);
+  const events = await follow(search.id);
+  expect(events).toEqual(expect.arrayContaining(['search', 'match']));
+  await expectAllFound(await ended(search.id), group);
+  const crop = (await world.api.matches(search.id)).find((m) => m.cropUrl)?.cropUrl as string;
+  const picture = await fetch(new URL(crop, world.url));
+  expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/jpeg']);
+
+  const admin = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    for (const topic of ['search.task.requested.v1', 'search.task.accepted.v1', 'search.progressed.v1', 'search.matched.v1']) {
+      const offsets = await admin.fetchTopicOffsets(topic);
+      expect([topic, offsets.some((o) => Number(o.high) > 0)]).toEqual([topic, true]);
+    }
+  } finally {
+    await admin.disconnect();
+  }
+});
+
+withPack('a service that is killed meanwhile loses nothing', async () => {
+  const group = world.plan.groups[1] as string[];
+  const search = await start(group);
+  for (const name of ['search', 'devices'] as const) {
+    const pid = pids()[name] as number;
+    process.kill(pid, 'SIGKILL');
+    await untilDefined(60_000, `${name} to be back`, async () => (pids()[name] !== pid ? true : undefined));
+  }
+  await expectAllFound(await ended(search.id), group);
+});
