@@ -1,4 +1,6 @@
 import proxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy';
+import { defineErrors } from '@star/platform';
+import { sendProblem } from '@star/platform/nest';
 import type { FastifyInstance } from 'fastify';
 
 export const serviceNames = ['tenants', 'devices', 'search'] as const;
@@ -19,6 +21,8 @@ export const entranceRoutes: readonly { readonly prefix: string; readonly servic
   { prefix: '/objects', service: 'search' },
 ];
 
+export const entranceErrors = defineErrors({ 'service.unavailable': 'unavailable', 'service.timeout': 'timeout' });
+
 /** What a client may not claim about itself; the services read the token, never such a header. */
 const spoofable = ['x-tenant-id', 'x-user-id', 'x-roles', 'x-forwarded-user'];
 
@@ -27,18 +31,23 @@ export async function registerEntrance(app: FastifyInstance, upstreams: Readonly
   await app.register(async (scope) => {
     // Bodies pass unread; parsing them is the services' affair.
     scope.removeAllContentTypeParsers();
+    scope.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
     for (const { prefix, service } of entranceRoutes) await scope.register(proxy, passOn(prefix, upstreams[service]));
   });
 }
+
+/** Whether the service behind never answered, or could not be reached: both may be over at the next try. */
+const codeOf = (error: Error & { statusCode?: number }) => (error.statusCode === 504 ? 'service.timeout' : 'service.unavailable');
 
 const passOn = (prefix: string, upstream: string): FastifyHttpProxyOptions => ({
   upstream,
   prefix,
   rewritePrefix: prefix,
   proxyPayloads: true,
-  // Streams of progress stay open as long as a search runs; everything else ends by the service's own limit.
-  http: { requestOptions: { timeout: 0 } },
+  // Longer than any service takes to answer, an estimate of many boxes among them. Event streams have no limit.
+  http: { requestOptions: { timeout: 60_000 } },
   replyOptions: {
+    onError: (reply, { error }) => void reply.send(entranceErrors.error(codeOf(error), {}, error)),
     rewriteRequestHeaders: (_request, headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !spoofable.includes(name))),
   },
 });

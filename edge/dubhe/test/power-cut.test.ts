@@ -1,7 +1,9 @@
-import { copyFileSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSqlite } from '@dipper/platform';
+import { RecordedDisk, sampleCuts, seeded } from '../../platform/test/support/power-cut';
+import { canRecord, recordWrites } from '../../platform/test/support/recorded-writes';
 import { AttributesStore } from '../src/attributes.store';
 import { migrations } from '../src/migrations';
 import { OutgoingStore } from '../src/outgoing.store';
@@ -12,6 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+const withStrace = canRecord() ? it : it.skip;
 const quota = 10_000_000;
 const aReport = (n: number) => ({
   id: `task:${n}`,
@@ -59,6 +62,38 @@ describe('after a power cut', () => {
       reopened.close();
     }
     db.close();
+  });
+
+  withStrace('the spool holds everything it took and nothing that Star has, whatever was not synced', async () => {
+    const recorded = join(folder, 'recorded');
+    mkdirSync(recorded);
+    const register = join(__dirname, '..', '..', 'platform', 'test', 'support', 'register.cjs');
+    // Enough for SQLite to fold its log back into the database several times.
+    const calls = await recordWrites(recorded, ['-r', register, join(__dirname, 'support', 'spool-for-ever.ts'), recorded], 150);
+    const seed = Date.now() % 1_000_000;
+    const random = seeded(seed);
+    const disk = new RecordedDisk(calls);
+    for (const [i, cut] of sampleCuts(calls, 200, random).entries()) {
+      const copy = join(folder, `cut-${i}`);
+      disk.advanceTo(cut.count);
+      disk.cutPower(copy, cut.luck, random);
+      const db = openSqlite(join(copy, 'dubhe.db'), migrations);
+      const context = { seed, count: cut.count, luck: cut.luck };
+      const found = new OutgoingStore(db, quota).nextAfter(0, 10_000).map((report) => (JSON.parse(report.body) as { n: number }).n);
+      const [oldest = 1, newest = 0] = (cut.said.at(-1) ?? '1 0').split(' ').map(Number);
+      // Whatever was under way may have happened: a batch of five more at most, or the six oldest gone.
+      const from = found[0] ?? newest + 1;
+      const to = found.at(-1) ?? newest;
+      expect({ ...context, found }).toEqual({ ...context, found: Array.from({ length: to - from + 1 }, (_, n) => from + n) });
+      expect({ ...context, from: from === oldest || from === oldest + 6, to: to >= newest && to <= newest + 5 }).toEqual({
+        ...context,
+        from: true,
+        to: true,
+      });
+      expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' });
+      db.close();
+      rmSync(copy, { recursive: true, force: true });
+    }
   });
 
   it('the quota still counts what is there', () => {

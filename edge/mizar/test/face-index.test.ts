@@ -41,7 +41,7 @@ test('killed with SIGKILL again and again, it holds every segment it said it sto
   for (let round = 0; round < 6; round++) {
     const child = spawn(process.execPath, [
       '-r',
-      join(__dirname, 'support', 'register.cjs'),
+      join(__dirname, '..', '..', 'platform', 'test', 'support', 'register.cjs'),
       join(__dirname, 'support', 'index-for-ever.ts'),
       folder,
       String(next),

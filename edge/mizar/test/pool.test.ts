@@ -110,7 +110,7 @@ test('turns: so many at a time, in order; a failure and a leaver hand the place 
 const withModels = hasModels ? test : test.skip;
 withModels('as a process of its own: ready, serves its pack and its figures, ends when its supervisor goes', async () => {
   const child = fork(join(__dirname, '..', 'src', 'main.ts'), [], {
-    execArgv: ['-r', join(__dirname, 'support', 'register.cjs')],
+    execArgv: ['-r', join(__dirname, '..', '..', 'platform', 'test', 'support', 'register.cjs')],
     env: { ...process.env, DIPPER_DATA: folder, MIZAR_PACK: modelsFolder, MIZAR_THREADS: '1', LOG_LEVEL: 'silent' },
   });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));

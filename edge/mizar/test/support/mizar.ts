@@ -9,7 +9,7 @@ import { type MizarRuntime, startMizar } from '../../src/start-mizar';
 /** Worker threads run from source, as the tests do. */
 export const fromSource: MizarRuntime = {
   workerFile: join(__dirname, '..', '..', 'src', 'inference', 'worker.ts'),
-  execArgv: ['-r', join(__dirname, 'register.cjs')],
+  execArgv: ['-r', join(__dirname, '..', '..', '..', 'platform', 'test', 'support', 'register.cjs')],
 };
 
 export const modelsFolder = process.env.STAR_MODELS;
