@@ -38,6 +38,7 @@ beforeAll(async () => {
   // Not the zone of the machine: times must be the reader's.
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'Asia/Shanghai' });
   page = await context.newPage();
+  page.setDefaultTimeout(20_000);
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
   });
@@ -82,8 +83,8 @@ withBrowser('people: one is added with a photo, and a photo without a face is re
   await look('nobody');
   for (const name of on().plan.groups[0] as string[]) {
     await page.getByRole('button', { name: 'Add a person' }).click();
-    await page.getByLabel('Name').fill(name);
-    await page.locator('input[name=person-photos]').setInputFiles(join(portraits, on().plan.enrolled[name] as string));
+    await page.getByLabel('Name', { exact: true }).fill(name);
+    await page.getByLabel('Photos').setInputFiles(join(portraits, on().plan.enrolled[name] as string));
     await look('add-a-person');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText(name, { exact: true }).waitFor();
@@ -111,7 +112,7 @@ withBrowser('a search: estimate, progress, matches with their pictures, coverage
   await page.getByPlaceholder('From').fill(shown(from));
   await page.getByPlaceholder('To', { exact: true }).fill(shown(to));
   await page.keyboard.press('Enter');
-  await page.getByPlaceholder('Why this search is needed', { exact: false }).fill('A lost child');
+  await page.getByLabel('Purpose').fill('A lost child');
   await look('search-form');
   await page.getByRole('button', { name: 'Show the estimate' }).click();
   await page.getByText('camera-hours').waitFor();

@@ -8,10 +8,10 @@ import SearchList from './searches/SearchList.vue';
 import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
 
-Vue.use(VueRouter);
-
 /** `meta.menu` is the key of the menu entry; a route without it has none. */
 export function createRouter(): VueRouter {
+  // After the store's plugin, whose hook must run first: the first route already asks the session.
+  Vue.use(VueRouter);
   const router = new VueRouter({
     routes: [
       { path: '/', redirect: '/searches' },

@@ -1,3 +1,5 @@
+import { errors } from './errors.zh';
+
 import type { en } from './en';
 
 export const zh: typeof en = {
@@ -83,33 +85,5 @@ export const zh: typeof en = {
     clock: '时钟偏差 {s} 秒',
     unknown: '尚未连接',
   },
-  errors: {
-    unknown: '出错了（{code}）。',
-    network_unreachable: '无法连接 Star，请检查网络后重试。',
-    auth_invalid_credentials: '用户名或密码错误。',
-    auth_locked_out: '失败次数过多，请稍后再试。',
-    auth_token_expired: '登录已过期，请重新登录。',
-    request_invalid: '有些输入不正确。',
-    photo_empty: '照片是空文件。',
-    photo_undecodable: '无法读取此图片文件。',
-    photo_too_large: '照片太大。',
-    photo_no_face: '照片中没有找到人脸。',
-    photo_several_faces: '照片中有 {count} 张人脸，只能有一张。',
-    photo_face_too_small: '人脸只有 {px} 像素宽，至少需要 {min} 像素。',
-    search_range_reversed: '开始时间必须早于结束时间。',
-    search_range_in_future: '时间范围不能包含未来。',
-    search_range_too_long: '时间范围超过上限。',
-    search_camera_unknown: '所选摄像头已不存在。',
-    search_person_unknown: '所选人员已不存在。',
-    search_person_without_photo: '所选人员没有可用于当前模型包的照片。',
-    recorder_unreachable: '录像机无法连接',
-    recorder_unauthorized: '录像机拒绝密码',
-    recorder_locked_out: '录像机已锁定登录',
-    recorder_busy: '录像机繁忙',
-    segment_truncated: '文件不完整',
-    segment_no_video: '文件中没有视频',
-    segment_corrupt: '文件已损坏',
-    task_expired: '超时未完成',
-    task_cancelled: '已停止',
-  },
+  errors,
 };
