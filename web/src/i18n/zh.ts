@@ -1,6 +1,5 @@
-import { errors } from './errors.zh';
-
 import type { en } from './en';
+import { errors } from './errors.zh';
 
 export const zh: typeof en = {
   menu: { searches: '检索', people: '人员库', boxes: '盒子与摄像头', logOut: '退出登录' },
