@@ -105,6 +105,7 @@ const commands = {
   'test:stack': (node) => run(node, ['tools/test/main.ts', '--stack', ...args], { stdio: 'inherit' }),
   chaos: (node) => run(node, ['tools/chaos/main.ts', ...args], { stdio: 'inherit' }),
   bench: (node) => run(node, ['tools/bench/main.ts', ...args], { stdio: 'inherit' }),
+  docs: (node) => run(node, ['tools/docs/names.ts', ...args], { stdio: 'inherit' }),
   lint: (node) => run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', ...args], { stdio: 'inherit' }),
   format: (node) =>
     run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', '--write', ...args], { stdio: 'inherit' }),
