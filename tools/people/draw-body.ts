@@ -166,11 +166,12 @@ function legsOf({ body }: Identity, view: View, colour: Rgb, from: number, w: nu
   const floor = body.height;
   const leg = (s: number): string => {
     const lift = Math.max(0, s * swing) * 0.55;
-    const x = s * w * 0.38;
+    const x = s * w * 0.34;
     const knee = [x + s * 0.06, (from + floor) / 2 - lift * 0.6];
-    const foot = [x + s * 0.02, floor - 0.25 - lift];
-    const trouser = line(curve([[x * 0.9, from - 0.5], knee, foot]), css(shade(colour, s * swing > 0 ? 0.85 : 1)), 1.02);
-    return `<ellipse cx="${foot[0]}" cy="${(foot[1] as number) + 0.18}" rx="0.5" ry="0.3" fill="#26221f"/>${trouser}`;
+    const foot = [x + s * 0.02, floor - 0.85 - lift];
+    const trouser = line(curve([[x * 0.95, from - 0.5], knee, foot]), css(shade(colour, s * swing > 0 ? 0.85 : 1)), 0.98);
+    return `${trouser}<ellipse cx="${(foot[0] as number) + s * 0.08}" cy="${(foot[1] as number) + 0.55}" rx="0.52" ry="0.3" fill="#26221f"/>`;
   };
-  return leg(-1) + leg(1);
+  const hips = line(`M${-w * 0.36} ${from - 0.1}L${w * 0.36} ${from - 0.1}`, css(colour), 1.1);
+  return leg(-1) + leg(1) + hips;
 }

@@ -6,15 +6,16 @@ export const sceneHeight = 1080;
 
 /**
  * A place without people, as an SVG of 1920 x 1080: a room or a street, furnished from the seed. It holds things that
- * could be taken for faces (clocks, balls, plush bears, posters with round shapes), so that nobody does.
+ * could be taken for faces (clocks, balls, plush bears, posters with round shapes), so that nobody does; a `calm` place
+ * holds fewer things and none of those.
  */
-export function sceneOf(seed: number): string {
+export function sceneOf(seed: number, calm = false): string {
   const draw = drawFrom(seed ^ 0x2f9a11);
   const horizon = draw.between(480, 800);
   const wall = hsl(draw.between(0, 360), draw.between(0.02, 0.3), draw.between(0.25, 0.85));
   const floor = hsl(draw.between(10, 70), draw.between(0.02, 0.25), draw.between(0.2, 0.65));
   const parts = draw.chance(0.5) ? street(draw, horizon) : room(draw, horizon, wall);
-  const things = Array.from({ length: 6 + draw.whole(14) }, () => thing(draw, horizon)).join('');
+  const things = Array.from({ length: calm ? 4 : 6 + draw.whole(14) }, () => thing(draw, horizon, calm)).join('');
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${sceneWidth}" height="${sceneHeight}"><defs><linearGradient id="w" x1="0" y1="0" x2="${draw.between(-0.4, 0.4)}" y2="1"><stop offset="0" stop-color="${css(shade(wall, 1.15))}"/><stop offset="1" stop-color="${css(shade(wall, 0.75))}"/></linearGradient><linearGradient id="f" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="${css(shade(floor, 0.8))}"/><stop offset="1" stop-color="${css(shade(floor, 1.15))}"/></linearGradient></defs>
 <rect width="1920" height="${horizon}" fill="url(#w)"/><rect y="${horizon}" width="1920" height="${1080 - horizon}" fill="url(#f)"/>${tiles(draw, horizon)}${parts}${things}</svg>`;
 }
@@ -96,11 +97,12 @@ function room(draw: Draw, horizon: number, wall: Rgb): string {
 }
 
 /** One of the things that stand or hang about, some of them near to a face in shape or colour. */
-function thing(draw: Draw, horizon: number): string {
+function thing(draw: Draw, horizon: number, calm: boolean): string {
   const [x, y, s] = [draw.between(0, 1920), draw.between(60, 1040), draw.between(16, 130)];
   const colour = any(draw);
   const flesh = skinColour(draw(), draw.between(-1, 1));
-  switch (draw.whole(11)) {
+  const kind = calm ? draw.of([4, 5, 8, 9] as const) : draw.whole(11);
+  switch (kind) {
     case 0: {
       const hand = (angle: number, length: number): string => `M${x} ${y}l${Math.cos(angle) * length} ${Math.sin(angle) * length}`;
       return `${oval(x, y, s, s, '#333')}${oval(x, y, s * 0.88, s * 0.88, '#f2efe6')}<path d="${hand(draw() * 6.28, s * 0.5)}${hand(draw() * 6.28, s * 0.75)}" stroke="#222" stroke-width="${s * 0.07}"/>`;
