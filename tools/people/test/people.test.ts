@@ -1,11 +1,11 @@
 /** The renderer promises the same people everywhere, and to know exactly where their faces are. */
 import sharp from 'sharp';
-import { firstUnseenSeed, trainingPerson } from '../cast';
-import { identityOf, lookAlikeOf } from '../identity';
-import { drawFrom } from '../random';
-import { rasterise, renderFace } from '../render-face';
-import { sceneOf } from '../scenes';
-import { frontView, viewOf } from '../view';
+import { firstUnseenSeed, trainingPerson } from '../cast.ts';
+import { identityOf, lookAlikeOf } from '../identity.ts';
+import { drawFrom } from '../random.ts';
+import { rasterise, renderFace } from '../render-face.ts';
+import { sceneOf } from '../scenes.ts';
+import { frontView, viewOf } from '../view.ts';
 
 const seeds = [1, 2, 3, 40, 500, firstUnseenSeed, firstUnseenSeed + 77];
 
