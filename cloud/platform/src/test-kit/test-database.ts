@@ -46,23 +46,30 @@ export async function testDatabase(migrations: readonly { service: string; folde
     db,
     close: async () => {
       await db.close();
-      await asOwner(server, (owner) => owner.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+      await asOwner(server, (owner) => drop(owner, name));
     },
   };
 }
 
 async function buildTemplate(owner: Client, server: Urls, template: string, migrations: readonly { service: string; folder: string }[]) {
   const making = `${template}_new`;
-  await owner.query(`DROP DATABASE IF EXISTS ${making} WITH (FORCE)`);
+  await drop(owner, making);
   await owner.query(`CREATE DATABASE ${making}`);
   const url = inDatabase(server.ownerUrl, making);
   await migrate(url, 'platform', platformMigrations);
   for (const { service, folder } of migrations) await migrate(url, service, folder);
   // The sessions of the migrations may still be leaving; a template must have none.
+  await patiently(() => owner.query(`ALTER DATABASE ${making} RENAME TO ${template}`));
+}
+
+/** By force; only an autovacuum worker is the superuser's, may not be ended, and leaves by itself. */
+const drop = (owner: Client, name: string) => patiently(() => owner.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+
+/** For two seconds. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await owner.query(`ALTER DATABASE ${making} RENAME TO ${template}`);
-      return;
+      return await work();
     } catch (error) {
       if (attempt === 100) throw error;
       await sleep(20);
