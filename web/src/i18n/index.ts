@@ -41,5 +41,7 @@ export function explain(error: unknown): string {
     i18n.te(key) || i18n.te(key, 'en')
       ? (i18n.t(key, params as Record<string, unknown>) as string)
       : (i18n.t('errors.unknown', { code }) as string);
-  return field ? `${text} (${field.pointer})` : text;
+  const name = field?.pointer.split('/')[1] ?? '';
+  // A field without a name here is the console's own fault: the reader has nowhere to look for it.
+  return i18n.te(`fields.${name}`, 'en') ? `${text} ${i18n.t('errors.at', { field: i18n.t(`fields.${name}`) })}` : text;
 }

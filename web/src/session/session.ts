@@ -12,23 +12,26 @@ const read = (): Session | null => {
 };
 
 export const useSession = defineStore('session', {
-  state: () => ({ session: read() }),
+  // `ended`: Star no longer takes the session, as opposed to the reader having logged out.
+  state: () => ({ session: read(), ended: false }),
   getters: {
     isOpen: (state): boolean => state.session !== null,
     user: (state): Session['user'] | undefined => state.session?.user,
   },
   actions: {
     restore() {
-      if (this.session) useToken(this.session.token, () => this.close());
+      if (this.session) useToken(this.session.token, () => this.close(true));
     },
     async open(username: string, password: string) {
       const session = await request<Session>('POST', '/session', { username, password });
       sessionStorage.setItem(storageKey, JSON.stringify(session));
       this.session = session;
+      this.ended = false;
       this.restore();
     },
-    close() {
+    close(ended = false) {
       sessionStorage.removeItem(storageKey);
+      this.ended = ended;
       this.session = null;
       useToken('', () => undefined);
     },
