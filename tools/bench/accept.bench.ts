@@ -1,7 +1,7 @@
 /**
  * How long a box takes to accept a search, from the RPC on Star's socket to the reply, idle and while Mizar uses every
  * core; beside the sum of what it cannot do without: a Mosquitto echo, one gRPC call, one fsynced SQLite commit, all
- * measured under the same load. Needs STAR_MODELS, STAR_PORTRAITS and mosquitto.
+ * measured under the same load. Needs mosquitto.
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -15,6 +15,7 @@ import { agentSocket, callUnary, dial, openSqlite } from '@dipper/platform';
 import { agent, type Person } from '@stardipper/proto';
 import mqtt from 'mqtt';
 import { boxNames } from '../world/identity.ts';
+import { packAndPeople } from '../world/pack-and-people.ts';
 import { enrol, startWorld, untilDefined, type World } from '../world/world.ts';
 
 const calls = 200;
@@ -129,16 +130,15 @@ async function compare(load: string, world: World, person: Person, parts: Awaite
   console.log(`  ratio to their sum       ${(accept.p50 / sum.p50).toFixed(2)} at p50, ${(accept.p99 / sum.p99).toFixed(2)} at p99`);
 }
 
-const { STAR_MODELS: models, STAR_PORTRAITS: portraits } = process.env;
-if (!models || !portraits || spawnSync('mosquitto', ['-h']).error) {
-  console.log('skipped: needs STAR_MODELS, STAR_PORTRAITS and the Debian package mosquitto');
+if (spawnSync('mosquitto', ['-h']).error) {
+  console.log('skipped: needs the Debian package mosquitto');
   process.exit(0);
 }
 const folder = mkdtempSync(join(tmpdir(), 'accept-bench-'));
 let world: World | undefined;
 try {
-  world = await startWorld({ folder, models, portraits, say: () => undefined });
-  const people = await enrol(world, portraits);
+  world = await startWorld({ ...packAndPeople(process.env), folder, say: () => undefined });
+  const people = await enrol(world);
   const person = [...people.values()][0] as Person;
   const parts = await openParts(folder, world.boxData(boxNames[0]));
   await compare('idle', world, person, parts);

@@ -1,6 +1,6 @@
 /**
  * A first search of ten minutes of eight cameras beside a repeated one of the same hours for other people, from start to
- * the last report. Needs STAR_MODELS and STAR_PORTRAITS.
+ * the last report.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Person } from '@stardipper/proto';
 import { agentStats } from '../world/agent-stats.ts';
 import { boxNames } from '../world/identity.ts';
+import { packAndPeople } from '../world/pack-and-people.ts';
 import { enrol, startWorld, untilDefined, type World } from '../world/world.ts';
 
 interface Taken {
@@ -41,16 +42,11 @@ async function search(world: World, people: readonly Person[]): Promise<Taken> {
   return { seconds, estimated: draft.estimate?.expectedSeconds ?? Number.NaN, keyframes: (await keyframes(world)) - before };
 }
 
-const { STAR_MODELS: models, STAR_PORTRAITS: portraits } = process.env;
-if (!models || !portraits) {
-  console.log('skipped: needs STAR_MODELS and STAR_PORTRAITS');
-  process.exit(0);
-}
 const folder = mkdtempSync(join(tmpdir(), 'search-bench-'));
 let world: World | undefined;
 try {
-  world = await startWorld({ folder, models, portraits, say: () => undefined });
-  const people = [...(await enrol(world, portraits)).values()];
+  world = await startWorld({ ...packAndPeople(process.env), folder, say: () => undefined });
+  const people = [...(await enrol(world)).values()];
   const half = Math.ceil(people.length / 2);
   const first = await search(world, people.slice(0, half));
   const again = await search(world, people.slice(half));

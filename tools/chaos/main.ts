@@ -5,26 +5,19 @@
 
 import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { packAndPeople } from '../world/pack-and-people.ts';
 import { underKills, undisturbed } from './runs.ts';
 
 const { values: flags } = parseArgs({
   options: { kills: { type: 'string', default: '30' }, seed: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
 });
-const models = process.env.STAR_MODELS;
-const portraits = process.env.STAR_PORTRAITS;
 const kills = Number(flags.kills);
 const seed = Number(flags.seed ?? Date.now() % 1_000_000);
 if (flags.help || !Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed)) {
-  console.log(
-    'npm run chaos [-- --kills 30] [--seed N]\n  Needs STAR_MODELS and STAR_PORTRAITS, as the demo does; keeps its data in .star-chaos/.',
-  );
+  console.log('npm run chaos [-- --kills 30] [--seed N]\n  Uses the pack and the people the demo uses; keeps its data in .star-chaos/.');
   process.exit(flags.help ? 0 : 2);
 }
-if (!models || !portraits) {
-  console.error('STAR_MODELS and STAR_PORTRAITS must name a model pack and photos; the demo says more.');
-  process.exit(2);
-}
-const options = { folder: join(process.cwd(), '.star-chaos'), models, portraits, say: (line: string) => console.log(line) };
+const options = { ...packAndPeople(process.env), folder: join(process.cwd(), '.star-chaos'), say: (line: string) => console.log(line) };
 console.log(`seed ${seed}`);
 const expected = await undisturbed(options);
 let equal = true;

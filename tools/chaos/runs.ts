@@ -5,15 +5,14 @@ import type { Search } from '@stardipper/proto';
 import { segmentMs } from '../footage/schedule.ts';
 import { agentStats } from '../world/agent-stats.ts';
 import { boxNames } from '../world/identity.ts';
+import type { PackAndPeople } from '../world/pack-and-people.ts';
 import { openWire } from '../world/wire.ts';
 import { enrol, startOver, startWorld, untilDefined, type World } from '../world/world.ts';
 import { type Findings, findingsOf } from './findings.ts';
 import { killAtRandom, seeded } from './kill.ts';
 
-export interface RunOptions {
+export interface RunOptions extends PackAndPeople {
   readonly folder: string;
-  readonly models: string;
-  readonly portraits: string;
   readonly say: (line: string) => void;
 }
 
@@ -77,8 +76,8 @@ async function anew<T>(options: RunOptions, more: { wire?: ReturnType<typeof ope
   }
 }
 
-async function searchOnce(world: World, { portraits, say }: RunOptions, during: (search: Search) => Promise<void>): Promise<Findings> {
-  const people = await enrol(world, portraits);
+async function searchOnce(world: World, { say }: RunOptions, during: (search: Search) => Promise<void>): Promise<Findings> {
+  const people = await enrol(world);
   const draft = await world.api.createSearch({
     name: 'everybody',
     purpose: 'test',

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Findings } from '../chaos/findings.ts';
 import { behindCutLine, type RunOptions, underKills, undisturbed } from '../chaos/runs.ts';
+import { type PackAndPeople, packAndPeopleIfAny } from '../world/pack-and-people.ts';
 
-const models = process.env.STAR_MODELS ?? '';
-const portraits = process.env.STAR_PORTRAITS ?? '';
-const withPack = models && portraits ? test : test.skip;
+const given = packAndPeopleIfAny(process.env);
+const withPack = given ? test : test.skip;
 const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
 const leastKills = 30;
 
@@ -18,7 +18,7 @@ let expected: Findings;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'star-chaos-'));
-  options = { folder, models, portraits, say: (line) => process.stderr.write(`${line}\n`) };
+  options = { ...(given as PackAndPeople), folder, say: (line) => process.stderr.write(`${line}\n`) };
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -7,11 +7,11 @@ import type { Person, Search } from '@stardipper/proto';
 import { Kafka, logLevel } from 'kafkajs';
 import { evaluate } from '../demo/evaluate.ts';
 import { type RunningKafka, startKafka } from '../stack/kafka.ts';
+import { packAndPeopleIfAny } from '../world/pack-and-people.ts';
 import { enrol, startWorld, untilDefined, type World } from '../world/world.ts';
 
-const models = process.env.STAR_MODELS ?? '';
-const portraits = process.env.STAR_PORTRAITS ?? '';
-const withPack = models && portraits ? test : test.skip;
+const given = packAndPeopleIfAny(process.env);
+const withPack = given ? test : test.skip;
 const services = ['tenants', 'devices', 'search', 'gateway'] as const;
 
 let folder: string;
@@ -20,18 +20,17 @@ let world: World;
 let people: Map<string, Person>;
 
 beforeAll(async () => {
-  if (!models || !portraits) return;
+  if (!given) return;
   folder = mkdtempSync(join(tmpdir(), 'star-services-'));
   kafka = await startKafka();
   world = await startWorld({
+    ...given,
     folder,
-    models,
-    portraits,
     shape: 'services',
     env: { STAR_KAFKA_BROKERS: kafka.brokers.join(',') },
     say: (line) => process.stderr.write(`${line}\n`),
   });
-  people = await enrol(world, portraits);
+  people = await enrol(world);
 });
 afterAll(async () => {
   await world?.stop();

@@ -11,25 +11,17 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { type CatalogueInput, packMpegPs } from '@dipper/camsim';
 import sharp from 'sharp';
-import { backgroundSvg } from './backgrounds.ts';
+import { sceneOf } from '../people/scenes.ts';
+import type { Cast } from './cast.ts';
 import { type Appearance, type CameraPlan, type FootagePlan, minutes, sceneMs, segmentMs } from './schedule.ts';
 
 const framesPerSecond = 10;
 /** A file cut here still starts like a good one. */
 const truncatedShare = 0.6;
 
-/** Where the face is in a photo, in its pixels. */
-export interface FaceBox {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
-
 export interface RenderOptions {
   readonly plan: FootagePlan;
-  readonly portraits: string;
-  readonly faceOf: (file: string) => Promise<FaceBox>;
+  readonly cast: Cast;
   /** Gets `scenes/`, `minutes/` and one folder with a catalogue per box. */
   readonly folder: string;
   /** Unix ms of the recording's first frame. */
@@ -120,7 +112,8 @@ async function renderMinute(options: RenderOptions, camera: CameraPlan, minute: 
 /** Ten seconds of people walking past, one file per content. */
 async function renderScene(options: RenderOptions, camera: CameraPlan, here: readonly Appearance[], scenes: Once): Promise<string> {
   const what = {
-    v: 3,
+    v: 4,
+    cast: options.cast.version,
     background: camera.background,
     codec: camera.codec,
     keyframeS: camera.keyframeS,
@@ -131,41 +124,24 @@ async function renderScene(options: RenderOptions, camera: CameraPlan, here: rea
     if (existsSync(target)) return target;
     const background = await scenes.run(`background:${camera.background}`, async () => {
       const file = join(options.folder, 'pictures', `background-${camera.background}.png`);
-      await sharp(Buffer.from(backgroundSvg(camera.background)))
+      await sharp(Buffer.from(sceneOf(camera.background, true)))
         .png()
         .toFile(file);
       return file;
     });
     const actors: Actor[] = [];
-    for (const [lane, appearance] of here.entries()) actors.push(await cutOut(options, appearance, lane));
+    for (const [lane, appearance] of here.entries()) actors.push(await actorOf(options, appearance, lane));
     await encode(background, actors, camera, `${target}.${process.pid}.mp4`);
     await rename(`${target}.${process.pid}.mp4`, target);
     return target;
   });
 }
 
-/** Head and shoulders from a photo, scaled so that the face has the planned width, with a soft edge. */
-async function cutOut({ portraits, faceOf, folder }: RenderOptions, appearance: Appearance, lane: number): Promise<Actor> {
-  const source = join(portraits, appearance.photo);
-  const face = await faceOf(appearance.photo);
-  const { data, info } = await sharp(source).rotate().flatten({ background: '#888' }).toBuffer({ resolveWithObject: true });
-  const left = Math.max(0, Math.round(face.x - face.width * 0.7));
-  const top = Math.max(0, Math.round(face.y - face.height * 0.6));
-  const width = Math.min(info.width - left, Math.round(face.width * 2.4));
-  const height = Math.min(info.height - top, Math.round(face.height * 2.3));
-  const widthPx = Math.round((width * appearance.facePx) / face.width);
-  const heightPx = Math.round((height * appearance.facePx) / face.width);
-  const picture = join(folder, 'pictures', `${hashOf([appearance.photo, appearance.facePx])}.png`);
-  const radius = Math.round(widthPx * 0.25);
-  const mask = Buffer.from(
-    `<svg width="${widthPx}" height="${heightPx}"><rect width="${widthPx}" height="${heightPx}" rx="${radius}" fill="#fff"/></svg>`,
-  );
-  const cut = await sharp(data).extract({ left, top, width, height }).resize(widthPx, heightPx).toBuffer();
-  await sharp(cut)
-    .ensureAlpha()
-    .composite([{ input: mask, blend: 'dest-in' }])
-    .png()
-    .toFile(picture);
+/** Written beside the scenes, where ffmpeg reads it. */
+async function actorOf({ cast, folder }: RenderOptions, appearance: Appearance, lane: number): Promise<Actor> {
+  const { png, widthPx, heightPx } = await cast.cutOut(appearance);
+  const picture = join(folder, 'pictures', `${hashOf([cast.version, appearance.photo, appearance.facePx])}.png`);
+  await writeFile(picture, png);
   return { picture, widthPx, heightPx, lane };
 }
 

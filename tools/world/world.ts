@@ -3,28 +3,27 @@
  * footage. The demo shows it, the end-to-end tests break it.
  */
 
-import { readdirSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { agentSocket, callUnary, dial } from '@dipper/platform';
 import { type Camera, type Edge, mizar, type Person } from '@stardipper/proto';
+import { type Cast, drawnCast, portraitCast } from '../footage/cast.ts';
 import { renderFootage } from '../footage/render.ts';
 import { type FootagePlan, planFootage, recordingMs } from '../footage/schedule.ts';
 import { ApiClient } from './api-client.ts';
 import { type BoxName, boxNames, type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { type KeptProcess, keepRunning } from './kept-process.ts';
+import type { PackAndPeople } from './pack-and-people.ts';
 import type { Wire } from './wire.ts';
 
 const { resolve } = createRequire(import.meta.url);
 
 const communityNames: Record<BoxName, string> = { east: 'East court', west: 'West court' };
 
-export interface WorldOptions {
+export interface WorldOptions extends PackAndPeople {
   /** Everything the installation keeps lies here; a second start goes on with it. */
   readonly folder: string;
-  readonly models: string;
-  readonly portraits: string;
   readonly say: (line: string) => void;
   readonly onRender?: (done: number, total: number) => void;
   /** How Star runs: all services in one process, or one process each. */
@@ -51,6 +50,7 @@ export interface World {
   readonly url: string;
   readonly login: { readonly username: string; readonly password: string };
   readonly plan: FootagePlan;
+  readonly cast: Cast;
   /** Unix ms of the recording. */
   readonly range: { readonly from: number; readonly to: number };
   readonly star: KeptProcess<StarReady>;
@@ -88,7 +88,6 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
   const { folder, say } = options;
   await mkdir(folder, { recursive: true });
   let identity = await readIdentity(folder);
-  const plan = planFootage(readdirSync(options.portraits));
 
   say('Starting Star…');
   const star = await keepRunning<StarReady>({
@@ -114,16 +113,17 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
   const api = new ApiClient(star.ready().url);
   await api.logIn(adminName, identity.password);
 
-  const faceOf = faceFinder(star.ready().mizarData, options.portraits);
+  const faces = faceFinder(star.ready().mizarData);
+  const cast = options.portraits ? portraitCast(options.portraits, faces.find) : drawnCast();
+  const plan = planFootage(cast.files);
   const folders = await renderFootage({
     plan,
-    portraits: options.portraits,
+    cast,
     folder: join(folder, 'footage'),
     startAt: identity.startAt,
-    faceOf: faceOf.find,
     onProgress: options.onRender ?? (() => undefined),
   });
-  faceOf.close();
+  faces.close();
 
   identity = await provision(api, identity, folder);
   const recorders = {} as Record<BoxName, KeptProcess<unknown>>;
@@ -150,6 +150,7 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
     url: star.ready().url,
     login: { username: adminName, password: identity.password },
     plan,
+    cast,
     range: { from: identity.startAt, to: identity.startAt + recordingMs },
     star,
     boxes,
@@ -171,12 +172,12 @@ export async function startOver(folder: string): Promise<void> {
 }
 
 /** Enrols the people of the plan by the photo that is not in the footage; those who are there already are kept. */
-export async function enrol(world: World, portraits: string): Promise<Map<string, Person>> {
+export async function enrol(world: World): Promise<Map<string, Person>> {
   const known = new Map((await world.api.people()).map((p) => [p.name, p]));
   for (const [name, file] of Object.entries(world.plan.enrolled)) {
     let person = known.get(name) ?? (await world.api.createPerson(name));
     if (person.photos.length === 0) {
-      await world.api.addPhoto(person.id, await readFile(join(portraits, file)), file.endsWith('.png') ? 'image/png' : 'image/jpeg');
+      await world.api.addPhoto(person.id, await world.cast.photo(file), file.endsWith('.png') ? 'image/png' : 'image/jpeg');
       person = (await world.api.people()).find((p) => p.id === person.id) ?? person;
     }
     known.set(name, person);
@@ -185,13 +186,12 @@ export async function enrol(world: World, portraits: string): Promise<Map<string
 }
 
 /** Asks Star's own Mizar where the face in a portrait is: the footage is drawn to that scale. */
-function faceFinder(mizarData: string, portraits: string) {
+function faceFinder(mizarData: string) {
   const client = dial(mizar.MizarServiceClient, agentSocket(mizarData, 'mizar'));
   return {
-    find: async (file: string) => {
-      const image = await readFile(join(portraits, file));
+    find: async (image: Buffer) => {
       const { box } = await callUnary(client, client.embedPhoto, { image, packId: '' }, { timeoutMs: 30_000 });
-      if (!box) throw new Error(`${file}: the detector gave no face`);
+      if (!box) throw new Error('the detector gave no face');
       return box;
     },
     close: () => client.close(),
