@@ -187,7 +187,7 @@ withBrowser('a search: estimate, progress, matches with their pictures, coverage
   await page.getByText('searching').first().waitFor();
   await page.locator('.match').first().waitFor({ timeout: 120_000 });
   await look('running');
-  await page.locator('h1', { hasText: 'finished' }).waitFor({ timeout: 300_000 });
+  await page.locator('h1', { hasText: 'finished' }).waitFor({ timeout: 150_000 });
   await page.waitForFunction('document.querySelectorAll(".match").length > 0 && !document.querySelector(".no-crop")');
   await expectPictures('img.crop', 1);
   // Every name that is seen is one that was asked for, on a camera that is there.

@@ -18,7 +18,7 @@ export function createRouter(): VueRouter {
       { path: '/log-in', component: LogIn, meta: { open: true } },
       { path: '/searches', component: SearchList, meta: { menu: 'searches', icon: 'el-icon-search' } },
       { path: '/searches/new', component: SearchForm },
-      { path: '/searches/:id', component: SearchDetail, props: true },
+      { path: '/searches/:id([0-9a-f-]{36})', component: SearchDetail, props: true },
       { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
       { path: '*', redirect: '/searches' },

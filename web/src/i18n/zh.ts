@@ -57,6 +57,7 @@ export const zh: typeof en = {
     cameras: '摄像头',
     camerasChosen: '已选 {n} / {all} 个摄像头',
     range: '时间范围',
+    onCameras: '{n} 个摄像头',
     until: '至',
     zoneHint: '时间按您所在的时区显示：{zone}。',
     lastHour: '最近一小时',
@@ -124,8 +125,9 @@ export const zh: typeof en = {
       requested: '已下发到盒子',
       accepted: '盒子已接受',
       expired: '超时未完成',
+      stopping: '正在停止',
     },
-    kinds: { searched: '已检索', indexed: '来自索引', no_footage: '无录像', failed: '失败', pending: '待处理' },
+    kinds: { searched: '已检索', indexed: '来自索引', no_footage: '无录像', failed: '失败', pending: '待处理', left: '未处理' },
   },
   boxes: {
     title: '盒子与摄像头',
