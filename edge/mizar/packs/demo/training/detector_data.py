@@ -41,17 +41,23 @@ class Scenes:
         x, y = rng.integers(0, 1920 - cut + 1), rng.integers(0, 1080 - cut + 1)
         return np.asarray(Image.fromarray(np.ascontiguousarray(scene[y : y + cut, x : x + cut])).resize((side, side), Image.BOX if cut > side else Image.BILINEAR))
 
-    def sample(self, rng, side, part="train"):
+    def closer_look(self, rng, side, part="train"):
+        """One face in the middle of a small picture, often enlarged: how Mizar looks a second time at every face for its landmarks."""
+        smaller = int(side * rng.uniform(0.4, 1.1))
+        pixels, faces, ignored = self.sample(rng, smaller, part, look=True)
+        return np.asarray(Image.fromarray(pixels).resize((side, side), Image.BILINEAR)), faces * np.float32(side / smaller), ignored
+
+    def sample(self, rng, side, part="train", look=False):
         """Pixels [side, side, 3], faces [n, 14] (box x, y, width, height and landmarks) and whether each is to be ignored."""
         canvas = Image.fromarray(self.background(rng, side, part))
         kind = rng.random()
-        close = kind < 0.18
+        close = look or kind < 0.18
         count = 1 if close else int(rng.integers(0, 2)) if kind < 0.42 else int(rng.integers(1, 7))
         faces, ignored, covers = [], [], []
         if close:
-            sizes = [side * rng.uniform(0.38, 0.62)]
+            sizes = [side * (rng.uniform(0.3, 0.52) if look else rng.uniform(0.38, 0.62))]
         elif count == 1 and rng.random() < 0.5:
-            sizes = [rng.uniform(100, 330)]
+            sizes = [rng.uniform(100, 330) if rng.random() < 0.5 else np.exp(rng.uniform(np.log(300), np.log(900)))]
         else:
             sizes = np.exp(rng.uniform(np.log(10), np.log(90 if count > 2 else 200), count))
         for size in sorted(sizes):
@@ -92,7 +98,7 @@ class Scenes:
             ignored.append(inside / (box[2] * box[3]) < 0.55)
             covers.append(0.0)
         pixels = np.asarray(camera(rng, Image.fromarray(light(rng, np.asarray(canvas)))), np.uint8)
-        if rng.random() < 0.1:
+        if not look and rng.random() < 0.1:
             pixels = pixels.copy()
             edge = int(rng.integers(side // 2, side))
             pixels[edge:] = 0

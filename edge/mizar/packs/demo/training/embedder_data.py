@@ -21,6 +21,14 @@ def similarity(source, target):
     return a, b, tx, ty
 
 
+def wobbled(rng):
+    """The template as imprecise landmarks would turn, stretch and move it."""
+    angle, stretch = np.deg2rad(rng.normal(0, 3.5)), 1 + rng.normal(0, 0.05)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * stretch
+    middle = TEMPLATE.mean(0)
+    return (TEMPLATE - middle) @ turn + middle + rng.normal(0, 1.6, 2)
+
+
 class Faces:
     def __init__(self, folder, checked=100):
         self.facts = json.load(open(f"{folder}/faces.json"))
@@ -54,9 +62,9 @@ class Faces:
         picture = camera(rng, picture, worst=40, shake=0.7)
         marks = self.marks[i] * scale
         size = FACE_PX * scale
-        # The detector's landmarks: each off by itself, and all together.
-        marks = marks + rng.normal(0, 0.014 * size + 0.2, (5, 2)) + rng.normal(0, 0.01 * size + 0.1, 2)
-        a, b, tx, ty = similarity(TEMPLATE, marks)
+        # The detector's landmarks: each off by itself, and all together turned, moved and stretched as measured.
+        marks = marks + rng.normal(0, 0.012 * size + 0.2, (5, 2))
+        a, b, tx, ty = similarity(wobbled(rng), marks)
         # Mizar takes whole numbers for pixels' middles, PIL for their corners.
         moved = (tx + 0.5 - 0.5 * (a - b), ty + 0.5 - 0.5 * (b + a))
         aligned = picture.transform((SIDE, SIDE), Image.AFFINE, (a, -b, moved[0], b, a, moved[1]), Image.BILINEAR)

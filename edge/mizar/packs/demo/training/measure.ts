@@ -162,7 +162,7 @@ async function enrol(person: number, identity = identityOf(firstUnseenSeed + per
     lightHardness: draw.between(0.1, 0.6),
     outfit: draw.whole(1e6),
   };
-  const face = renderFace(identity, view, 220);
+  const face = renderFace(identity, view, 150);
   const jpeg = await sharp(Buffer.from(face.svg))
     .flatten({ background: { r: draw.whole(256), g: draw.whole(256), b: draw.whole(256) } })
     .jpeg({ quality: 88 })

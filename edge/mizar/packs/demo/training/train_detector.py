@@ -1,4 +1,7 @@
-"""Trains the detector: train_detector.py <rendered folder> <work folder> [minutes]. Goes on from its checkpoint."""
+"""
+Trains the detector: train_detector.py <rendered folder> <work folder> [minutes] [minutes of closer looks].
+Goes on from its checkpoint. The second part teaches mostly landmarks, on faces as Mizar's second look shows them.
+"""
 
 import math
 import os
@@ -13,6 +16,7 @@ from detector_data import Scenes
 from detector_model import STRIDES, Detector
 
 SIDE, BATCH, LEARNING_RATE, SEED = 256, 16, 4e-3, 20
+HUGE = 330
 BRAIN_FLOATS = os.environ.get("BRAIN_FLOATS", "1") == "1"
 
 
@@ -28,7 +32,7 @@ def targets(faces, ignored, side):
             size = math.sqrt(w * h)
             inside = ((np.abs(centres - (y + h / 2)) < h / 2 + stride / 2)[:, None]) & ((np.abs(centres - (x + w / 2)) < w / 2 + stride / 2)[None])
             low, high = (0, 20, 64)[level], (32, 100, 1e9)[level]
-            if ignored[i]:
+            if ignored[i] and size < HUGE:
                 cls[inside & (cls == 0)] = -1
                 continue
             reach = min(max(0.3 * size, 0.51 * stride), 1.6 * stride)
@@ -39,7 +43,8 @@ def targets(faces, ignored, side):
             # Around a face's middle a second answer does no harm; elsewhere in it, an eye must not count as a face.
             doubtful = within(1.7 * reach)
             cls[doubtful & (cls == 0)] = -1
-            if low <= size < high:
+            # A portrait that fills the picture is found in the smaller views of a photo; here its parts are to stay silent.
+            if low <= size < high and size < HUGE:
                 near = within(reach)
                 cls[near] = 1
                 owner[near] = i
@@ -47,10 +52,10 @@ def targets(faces, ignored, side):
     return out
 
 
-def batch_of(data, rng, part="train", side=SIDE, size=BATCH):
+def batch_of(data, rng, part="train", side=SIDE, size=BATCH, look=False):
     images, cls, wanted = [], [[] for _ in STRIDES], [[] for _ in STRIDES]
     for _ in range(size):
-        pixels, faces, ignored = data.sample(rng, side, part)
+        pixels, faces, ignored = (data.closer_look if look else data.sample)(rng, side, part)
         images.append(pixels)
         for k, (c, owner) in enumerate(targets(faces, ignored, side)):
             cls[k].append(c)
@@ -101,7 +106,7 @@ def overlap(x, y, w, h, face):
     return iou, iou - (hull - union) / hull
 
 
-def main(folder, work, minutes=25.0):
+def main(folder, work, minutes=28.0, closer=14.0):
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
     torch.manual_seed(SEED)
     data, model = Scenes(folder), Detector().to(memory_format=torch.channels_last)
@@ -115,18 +120,24 @@ def main(folder, work, minutes=25.0):
         step, spent = saved["step"], saved["spent"]
     else:
         average.load_state_dict(model.state_dict())
-    began, budget = time.time() - spent, minutes * 60
+    began, budget, closer_budget = time.time() - spent, minutes * 60, closer * 60
     model.train()
     sums = {}
     while True:
         # The rate falls with the time spent, so that a slow machine ends as calmly as a fast one.
         done = (time.time() - began) / budget
-        if done >= 1:
-            break
-        rate = LEARNING_RATE * min(1, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        rate = LEARNING_RATE * min(1, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1, done))))
+        looking = done >= 1
+        if looking:
+            looked = (time.time() - began - budget) / max(1, closer_budget)
+            if looked >= 1:
+                break
+            rate = LEARNING_RATE * 0.4 * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * looked)))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        x, cls, wanted = batch_of(data, np.random.default_rng((SEED, step)))
+        rng = np.random.default_rng((SEED, step))
+        # One step in four still shows whole scenes, or they would be forgotten.
+        x, cls, wanted = batch_of(data, rng, side=128, size=32, look=True) if looking and step % 4 else batch_of(data, rng)
         # Brain floats halve the time where the processor knows them; the loss itself is computed in full.
         with torch.autocast("cpu", torch.bfloat16, enabled=BRAIN_FLOATS):
             maps = model(x.contiguous(memory_format=torch.channels_last))
@@ -156,4 +167,4 @@ def save(path, model, average, optimizer, step, spent):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 25.0)
+    main(sys.argv[1], sys.argv[2], *[float(v) for v in sys.argv[3:]])

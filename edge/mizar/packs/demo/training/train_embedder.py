@@ -1,9 +1,11 @@
 """Trains the embedder: train_embedder.py <rendered folder> <work folder> [minutes]. Goes on from its checkpoint."""
 
 import math
+import multiprocessing
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import torch
@@ -16,8 +18,24 @@ BRAIN_FLOATS = os.environ.get("BRAIN_FLOATS", "1") == "1"
 
 
 def to_input(pictures):
-    x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+    x = torch.from_numpy(np.asarray(pictures)).permute(0, 3, 1, 2).float()
     return (x / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def prepare(folder):
+    """In the process that draws batches ahead of the one that learns."""
+    global faces, pictures
+    faces = Faces(folder)
+    pictures = [np.nonzero(faces.person == p)[0] for p in range(faces.people)]
+
+
+def batch_of(step):
+    rng = np.random.default_rng((SEED, step))
+    # Two pictures of each of some people; neighbours are often look-alikes, so they come together.
+    first = rng.choice(faces.people // 2, PEOPLE // 2, replace=False) * 2 + step % 2
+    people = np.concatenate([first, (first + 1) % faces.people])
+    chosen = np.concatenate([rng.choice(pictures[p], 2, replace=False) for p in people])
+    return np.stack([faces.sample(rng, i) for i in chosen]), faces.person[chosen]
 
 
 def main(folder, work, minutes=40.0):
@@ -28,7 +46,6 @@ def main(folder, work, minutes=40.0):
     margin = Margin(data.people)
     print("parameters", sum(p.numel() for p in model.parameters()), "people", data.people, flush=True)
     groups = [{"params": [*model.parameters()], "weight_decay": 0.02}, {"params": [*margin.parameters()], "weight_decay": 0.0}]
-    pictures = [np.nonzero(data.person == p)[0] for p in range(data.people)]
     optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE)
     path, step, spent = f"{work}/embedder.pt", 0, 0.0
     average.load_state_dict(model.state_dict())
@@ -40,6 +57,8 @@ def main(folder, work, minutes=40.0):
     began, budget = time.time() - spent, minutes * 60
     model.train()
     mean = {}
+    drawing = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=prepare, initargs=(folder,))
+    ahead = drawing.submit(batch_of, step)
     while True:
         done = (time.time() - began) / budget
         if done >= 1:
@@ -47,13 +66,9 @@ def main(folder, work, minutes=40.0):
         rate = LEARNING_RATE * min(1, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        rng = np.random.default_rng((SEED, step))
-        # Two pictures of each of some people; neighbours are often look-alikes, so they come together.
-        first = rng.choice(data.people // 2, PEOPLE // 2, replace=False) * 2 + step % 2
-        people = np.concatenate([first, (first + 1) % data.people])
-        chosen = np.concatenate([rng.choice(pictures[p], 2, replace=False) for p in people])
-        x = to_input([data.sample(rng, i) for i in chosen])
-        person = torch.from_numpy(data.person[chosen])
+        shown, person = ahead.result()
+        ahead = drawing.submit(batch_of, step + 1)
+        x, person = to_input(shown), torch.from_numpy(person)
         with torch.autocast("cpu", torch.bfloat16, enabled=BRAIN_FLOATS):
             embedding = model(x)
         # The lead grows: asked for at once, nothing would be learnt.
@@ -78,6 +93,7 @@ def main(folder, work, minutes=40.0):
             print("check", check(average, data), flush=True)
         if step % 200 == 0:
             save(path, model, average, margin, optimizer, step, time.time() - began)
+    drawing.shutdown(cancel_futures=True)
     save(path, model, average, margin, optimizer, step, time.time() - began)
     print("check", check(average, data), flush=True)
 
