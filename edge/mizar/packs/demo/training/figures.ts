@@ -43,8 +43,7 @@ const [begin, end] = ['<!-- measured -->', '<!-- /measured -->'];
 
 export function writeFigures(folder: string, spec: PackSpec, figures: Figures, keep: boolean): void {
   const thresholds: Record<string, number> = {};
-  for (const { rate, threshold } of figures.recognition.rates)
-    thresholds[rate.toString().replace('e-5', 'e-5')] = Math.ceil(threshold * 1000) / 1000;
+  for (const { rate, threshold } of figures.recognition.rates) thresholds[rate.toString()] = Math.ceil(threshold * 1000) / 1000;
   const chosen = thresholds['0.0001'] as number;
   const text = report(figures, chosen);
   console.log(text);

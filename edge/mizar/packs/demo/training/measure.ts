@@ -32,7 +32,7 @@ const share = Number(shareWanted);
 const some = (count: number): number => Math.max(1, Math.round(count * share));
 const sizes = [32, 48, 64, 96, 128];
 const framesPerSize = some(30);
-const emptyFrames = some(500);
+const emptyFrames = some(400);
 const people = some(1000);
 const probesEach = 2;
 const lookAlikes = some(200);
