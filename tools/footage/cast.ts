@@ -88,7 +88,7 @@ export function drawnCast(): Cast {
     files: [...people.keys()].flatMap((name) => (name.startsWith('stranger') ? [`${name}-a.png`] : [`${name}-a.png`, `${name}-b.png`])),
     version: 'drawn.1',
     photo: (file) =>
-      sharp(Buffer.from(render(file, 260).svg))
+      sharp(Buffer.from(render(file, 110).svg))
         .flatten({ background: '#c9d3da' })
         .png()
         .toBuffer(),
