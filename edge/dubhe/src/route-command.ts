@@ -67,7 +67,9 @@ export class CommandRouter {
         const limits = { timeoutMs: Math.max(1, Math.min(attemptMs, leftMs)), signal };
         return (await callUnary(client, client.handleCommand, { method, paramsJson, expiresAtMs }, limits)).replyJson;
       } catch (error) {
-        const again = error instanceof AgentError && (error.code === 'agent.unavailable' || error.code === 'agent.timeout');
+        // `cancelled`, unless by us: the agent was told to stop in the middle of it.
+        const again =
+          error instanceof AgentError && (['agent.unavailable', 'agent.timeout'].includes(error.code) || error.kind === 'cancelled');
         if (!again || signal.aborted || clock.now() + waitMs >= expiresAtMs) throw error;
         await clock.sleep(waitMs, signal);
       }

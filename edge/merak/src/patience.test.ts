@@ -48,6 +48,10 @@ describe('patience', () => {
     expect(tries).toBeGreaterThan(1000);
   });
 
+  it('asks again an agent that was told to stop in the middle', async () => {
+    expect(await run([[new AgentError('mizar.cancelled', 'cancelled'), 0]])).toEqual({ outcome: 'done', tries: 2 });
+  });
+
   it('waits longer for room than for a recorder that fails', async () => {
     expect(
       await run([

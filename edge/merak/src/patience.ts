@@ -55,8 +55,8 @@ export async function persist<T>(
 type Trouble = 'away' | 'limited' | 'failed';
 
 function troubleOf(error: AgentError): Trouble {
-  // Both ends of a dying connection: the agent went away, whatever gRPC calls it.
-  if (error.code === 'agent.unavailable' || error.code === 'agent.cancelled' || error.code === 'agent.failed') return 'away';
+  // Nobody here has cancelled: the agent was told to stop in the middle of it.
+  if (error.code === 'agent.unavailable' || error.kind === 'cancelled') return 'away';
   return error.kind === 'limited' ? 'limited' : 'failed';
 }
 

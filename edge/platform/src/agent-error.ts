@@ -41,8 +41,14 @@ export function toGrpcError(error: unknown): { code: number; details: string; me
   return { code: errorKinds[known.kind].grpc, details: known.code, metadata };
 }
 
-/** Back from a gRPC error. An agent that is down or restarting reads as `agent.unavailable`, which is worth a retry. */
-export function fromGrpcError(error: unknown): AgentError {
+/** What gRPC calls it when the other end goes away in the middle of a call; an agent's own errors carry trailers. */
+const away: readonly number[] = [status.UNAVAILABLE, status.CANCELLED, status.INTERNAL, status.UNKNOWN];
+
+/**
+ * Back from a gRPC error. An agent that is down, restarting or ending reads as `agent.unavailable`, which is worth a
+ * retry; `cancelledHere` says that it was the caller who cancelled.
+ */
+export function fromGrpcError(error: unknown, cancelledHere = false): AgentError {
   if (error instanceof AgentError) return error;
   const grpc = error as { code?: number; metadata?: GrpcMetadata };
   const code = grpc.metadata?.get('error-code')[0]?.toString();
@@ -51,8 +57,8 @@ export function fromGrpcError(error: unknown): AgentError {
     const params = JSON.parse(grpc.metadata?.get('error-params')[0]?.toString() ?? '{}') as Record<string, unknown>;
     return new AgentError(code, kind as ErrorKind, params, error);
   }
-  if (grpc.code === status.CANCELLED) return new AgentError('agent.cancelled', 'cancelled', {}, error);
+  if (grpc.code === status.CANCELLED && cancelledHere) return new AgentError('agent.cancelled', 'cancelled', {}, error);
   if (grpc.code === status.DEADLINE_EXCEEDED) return new AgentError('agent.timeout', 'timeout', {}, error);
-  if (grpc.code === status.UNAVAILABLE) return new AgentError('agent.unavailable', 'unavailable', {}, error);
+  if (grpc.code !== undefined && away.includes(grpc.code)) return new AgentError('agent.unavailable', 'unavailable', {}, error);
   return new AgentError('agent.failed', 'internal', { grpc: grpc.code }, error);
 }

@@ -114,7 +114,7 @@ export function callUnary<Q, A>(client: Client, method: Unary<Q, A>, request: Q,
   return new Promise<A>((resolve, reject) => {
     const call = method.call(client, request, new Metadata(), { deadline: Date.now() + timeoutMs }, (error, answer) => {
       signal?.removeEventListener('abort', cancel);
-      if (error) reject(fromGrpcError(error));
+      if (error) reject(fromGrpcError(error, signal?.aborted));
       else resolve(answer);
     });
     const cancel = () => call.cancel();
@@ -136,7 +136,7 @@ export async function* callStreaming<Q, A>(
   try {
     for await (const answer of call) yield answer as A;
   } catch (error) {
-    throw fromGrpcError(error);
+    throw fromGrpcError(error, signal?.aborted);
   } finally {
     signal?.removeEventListener('abort', cancel);
     call.cancel();
