@@ -160,6 +160,34 @@ describe('topics', () => {
     });
     await Promise.all([listener.end(), speaker.end()]);
   });
+
+  it('takes nothing in another device’s name, and says so where the protocol can', async () => {
+    const [mine, other] = [await edgeHere(), await edgeHere()];
+    const foreign = [
+      `v1/devices/${other.edgeId}/telemetry`,
+      `v1/devices/${other.token}/attributes`,
+      'v1/gateway/telemetry',
+      '$SYS/x',
+      '#x',
+    ];
+    const listener = await Device.connect(main.port, { username: other.token });
+    await listener.subscribe(attributes);
+    for (const version of [v3, v5]) {
+      const device = await Device.connect(main.port, { ...version, username: mine.token });
+      for (const topic of foreign) {
+        const sent = device.publish(topic, { forged: 1 });
+        if (version === v5) await expect(sent).rejects.toMatchObject({ code: 0x90 });
+        else await sent;
+      }
+      await device.publish(telemetry, { own: 1 });
+      await device.end();
+    }
+    await until(() => world.seen.filter((r) => r.topic === 'device.telemetry.v1' && r.key === mine.edgeId).length === 2);
+    expect(world.seen.filter((r) => JSON.stringify(r.message).includes('forged'))).toEqual([]);
+    expect(world.seen.filter((r) => r.topic === 'device.telemetry.v1' && r.key === other.edgeId)).toEqual([]);
+    expect(listener.messages).toEqual([]);
+    await listener.end();
+  });
 });
 
 describe('telemetry', () => {
@@ -199,6 +227,23 @@ describe('telemetry', () => {
     await expect(modern.publish(telemetry, '{"a":')).rejects.toMatchObject({ code: 0x99 });
     await modern.publish(telemetry, { a: 1 });
     await modern.end();
+  });
+
+  it('refuses JSON too deep to be written again, on every topic, and takes what comes after it', async () => {
+    const { edgeId, token } = await edgeHere();
+    const deep = '['.repeat(30_000) + ']'.repeat(30_000);
+    const device = await Device.connect(main.port, { ...v5, username: token });
+    const topics = [telemetry, attributes, 'v1/devices/me/rpc/response/1', 'v1/devices/me/rpc/request/1'];
+    for (const topic of topics)
+      await expect(device.publish(topic, `{"method":"getCurrentTime","params":${deep}}`)).rejects.toMatchObject({ code: 0x99 });
+    await expect(device.publish(telemetry, `{"n":12345678901234567,"a":${deep}}`)).rejects.toMatchObject({ code: 0x99 });
+    const deepest = `${'['.repeat(99)}${']'.repeat(99)}`;
+    await device.publish(telemetry, `{"a":${deepest}}`);
+    await world.record('device.telemetry.v1', (r) => r.key === edgeId && r.message.valuesJson === `{"a":${deepest}}`);
+    await device.end();
+    const old = await Device.connect(main.port, { ...v3, username: token });
+    old.publish(telemetry, `{"a":${deep}}`).catch(() => {});
+    await old.whenClosed();
   });
 
   it('passes reports on under their own topics and keeps what it cannot read', async () => {

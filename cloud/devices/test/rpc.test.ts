@@ -222,6 +222,28 @@ describe('calls that go nowhere', () => {
     await Promise.all([box.end(), liar.end()]);
   });
 
+  it('stay open through replies that are none, and take the good one that follows', async () => {
+    const edge = await anEdge(world, main.devices, main.port);
+    const record = requested(edge.edgeId);
+    await main.devices.requestTask(record);
+    const box = await aBox(edge, () => undefined);
+    await box.message(/request\/1$/);
+    for (const bad of ['', '{"accepted"', Buffer.from([0xff])])
+      await expect(box.publish(replyTopic(1), bad)).rejects.toMatchObject({ code: 0x99 });
+    for (const id of ['x', '-1', '4294967296']) await expect(box.publish(replyTopic(id), {})).rejects.toMatchObject({ code: 0x99 });
+    // A number that was never given is nobody's; that is no fault of the message.
+    await box.publish(replyTopic(77), { accepted: true });
+    expect(await stateOf(edge.edgeId)).toBe('DELIVERED');
+    await box.publish(replyTopic(1), { accepted: true, twice: false });
+    await box.publish(replyTopic(1), { accepted: true, twice: true });
+    expect((await finished(record.message.taskId)).message).toMatchObject({
+      state: 'SUCCESSFUL',
+      replyJson: '{"accepted":true,"twice":false}',
+    });
+    expect(world.seen.filter((r) => r.topic === 'device.rpc.finished.v1' && r.key === edge.edgeId)).toHaveLength(1);
+    await box.end();
+  });
+
   it('end as FAILED with the edge that is deleted', async () => {
     const edge = await anEdge(world, main.devices, main.port);
     const record = requested(edge.edgeId);

@@ -16,6 +16,7 @@ export * from './bus/upkeep';
 export * from './config/read-config';
 export * from './config/secret';
 export * from './errors/app-error';
+export * from './errors/json-depth';
 export * from './errors/problem';
 export * from './identity/identity';
 export * from './identity/signing-key';

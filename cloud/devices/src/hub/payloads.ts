@@ -1,5 +1,6 @@
 /** What devices may put into their JSON, as ThingsBoard reads it. */
 
+import { isDeeperThan } from '@star/platform';
 import { z } from 'zod';
 
 /** The device sent something that is not what the topic takes. v3: the connection closes; v5: PUBACK 0x99. */
@@ -26,14 +27,18 @@ function keepLongIntegers(_key: string, value: unknown, { source }: { source?: s
   return exact >= int64.min && exact <= int64.max ? json.rawJSON(source) : source;
 }
 
-/** UTF-8 JSON, or BadPayload. */
+/** Far deeper than any value of a box; at some 4,000 levels JSON.stringify runs out of stack, and 64 KB hold 32,000. */
+const maxDepth = 100;
+
+/** UTF-8 JSON of bounded depth, or BadPayload. */
 export function parseJson(payload: Buffer | string): unknown {
   try {
     const text = typeof payload === 'string' ? payload : utf8.decode(payload);
+    if (isDeeperThan(text, maxDepth)) throw new BadPayload('too deep');
     // The reviver costs several times a plain parse, and only digits past 2^53 need it.
     return /\d{16}/.test(text) ? json.parse(text, keepLongIntegers) : JSON.parse(text);
-  } catch {
-    throw new BadPayload('not JSON');
+  } catch (error) {
+    throw error instanceof BadPayload ? error : new BadPayload('not JSON');
   }
 }
 

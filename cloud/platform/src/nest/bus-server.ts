@@ -17,6 +17,8 @@ export interface BusServerOptions extends RetryOptions {
   readonly bus: Bus;
   /** The consumer group of handlers that name none: one per service. */
   readonly group: string;
+  /** Told of every try at a record, for metrics; `seconds` since it happened, as its writer's clock says. */
+  readonly onHandled?: (topic: Topic, group: string, outcome: 'handled' | 'failed', seconds: number) => void;
 }
 
 interface Handler {
@@ -53,18 +55,29 @@ export class BusServer extends Server implements CustomTransportStrategy {
 
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
-      const { bus, group: _, ...retry } = this.options;
+      const { bus, group: _, onHandled: __, ...retry } = this.options;
       for (const group of new Set(this.#handlers.map((handler) => handler.group))) {
         const handlers = this.#handlers.filter((handler) => handler.group === group);
         const subscribed = [...new Set(handlers.map((handler) => handler.topic))];
         this.#subscriptions.push(
-          await bus.subscribe({ ...retry, group, topics: subscribed, handle: (record) => this.#dispatch(handlers, record) }),
+          await bus.subscribe({ ...retry, group, topics: subscribed, handle: (record) => this.#measured(group, record, this.#dispatch(handlers, record)) }),
         );
       }
       callback();
     } catch (error) {
       callback(error);
     }
+  }
+
+  async #measured(group: string, { topic, occurredAt }: BusRecord, work: Promise<void>): Promise<void> {
+    const tell = (outcome: 'handled' | 'failed') => this.options.onHandled?.(topic, group, outcome, (Date.now() - occurredAt.getTime()) / 1000);
+    try {
+      await work;
+    } catch (error) {
+      tell('failed');
+      throw error;
+    }
+    tell('handled');
   }
 
   async #dispatch(handlers: readonly Handler[], record: BusRecord): Promise<void> {

@@ -8,7 +8,7 @@ export interface Metrics {
   readonly registry: Registry;
   readonly httpSeconds: Histogram<'method' | 'route' | 'status'>;
   readonly databaseSeconds: Histogram<'kind' | 'outcome'>;
-  /** From the record's append to the end of its handling. */
+  /** From when an event happened to the end of a try at handling it. */
   readonly busSeconds: Histogram<'topic' | 'group' | 'outcome'>;
   readonly busLag: Gauge<'group'>;
   counter(name: string, help: string, labels?: readonly string[]): Counter;
@@ -30,7 +30,7 @@ export function createMetrics(options: { service: string; process?: boolean }): 
     registry,
     httpSeconds: histogram('star_http_request_seconds', 'Time from the request to the end of the answer', ['method', 'route', 'status']),
     databaseSeconds: histogram('star_database_transaction_seconds', 'Time of a transaction', ['kind', 'outcome']),
-    busSeconds: histogram('star_bus_delivery_seconds', 'Time from append to handled', ['topic', 'group', 'outcome']),
+    busSeconds: histogram('star_bus_delivery_seconds', 'Time from the event to handled', ['topic', 'group', 'outcome']),
     busLag: gauge('star_bus_lag_records', 'Records appended and not yet handled', ['group']),
     counter: (name, help, labels = []) => new Counter({ name, help, labelNames: [...labels], registers }),
     histogram,
