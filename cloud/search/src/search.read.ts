@@ -16,9 +16,20 @@ export const readSearch =
   (deps: SearchDeps) =>
   (tenantId: string, searchId: string): Promise<Search> =>
     deps.database.tenant(tenantId, async (tx) => {
-      const row = await requireSearch(tx, searchId);
-      return shownSearch(row, await tasksOf(tx, [searchId]));
+      const [row, tasks] = await searchWithTasks(tx, searchId);
+      return shownSearch(row, tasks);
     });
+
+/** A report that commits between two statements would show a search that runs with all its tasks ended. */
+const readAttempts = 5;
+
+async function searchWithTasks(tx: Tx, searchId: string): Promise<[SearchRow, TaskRow[]]> {
+  for (let attempt = 1; ; attempt++) {
+    const row = await requireSearch(tx, searchId);
+    const tasks = await tasksOf(tx, [searchId]);
+    if (attempt === readAttempts || (await requireSearch(tx, searchId)).revision === row.revision) return [row, tasks];
+  }
+}
 
 /** Newest first. */
 export const readSearches =

@@ -96,6 +96,19 @@ describe('people', () => {
     expect((await ask('GET', `/people/${body.id}`)).body.photos).toEqual([]);
   });
 
+  it('refuses a hundred megabytes by their announcement, before any of them has come', async () => {
+    const { body } = await ask('POST', '/people', { name: 'X' });
+    const headers = { authorization: `Bearer ${operator.token}`, 'content-type': 'image/jpeg', 'content-length': 100 * 1024 * 1024 };
+    const sending = request(`${world.base}/api/v1/people/${body.id}/photos`, { method: 'POST', headers });
+    sending.on('error', () => {});
+    const answer = new Promise<IncomingMessage>((resolve) => sending.on('response', resolve));
+    sending.flushHeaders();
+    const response = await answer;
+    expect([response.statusCode, ((await json(response)) as { code: string }).code]).toEqual([413, 'photo.too_large']);
+    sending.destroy();
+    expect((await ask('GET', `/people/${body.id}`)).body.photos).toEqual([]);
+  });
+
   it('refuses a body without length that never ends, and cuts it off', async () => {
     const { body } = await ask('POST', '/people', { name: 'X' });
     // Not `fetch`, which hands out no answer before its body is sent.
@@ -191,6 +204,18 @@ describe('drafting a search', () => {
     ['something more', { tenantId: randomUUID() }, 400, 'request.invalid'],
   ])('refuses %s', async (_, change, status, code) => {
     expect(await ask('POST', '/searches', { ...good, ...change })).toMatchObject({ status, body: { code } });
+  });
+
+  it('refuses JSON that is too deep, too large or none', async () => {
+    const post = async (text: string) => {
+      const answer = await world.request(operator.token, 'POST', '/searches', Buffer.from(text), { 'content-type': 'application/json' });
+      return [answer.status, answer.body.code];
+    };
+    const whole = JSON.stringify(good);
+    expect(await post(whole.replace('{', `{"deep":${'['.repeat(50_000)}${']'.repeat(50_000)},`))).toEqual([400, 'request.too_deep']);
+    expect(await post(whole.replace('{', `{"purpose":"${'x'.repeat(2 * 1024 * 1024)}",`))).toEqual([413, 'request.too_large']);
+    expect(await post(whole.slice(0, -1))).toEqual([400, 'request.malformed_json']);
+    expect(await post('null')).toEqual([400, 'request.invalid']);
   });
 
   it('refuses another tenant’s camera and person like unknown ones, and a person without a photo', async () => {
