@@ -10,6 +10,16 @@ const commandSchema = z.object({ method: z.string().min(1).max(64), params: z.un
 const isOwned = (method: string): method is CommandMethod => Object.hasOwn(commandOwners, method);
 const refusal = (code: string, params: Readonly<Record<string, unknown>> = {}) => JSON.stringify({ error: { code, params } });
 
+/** Undefined for what is no command; also for parameters nested so deep that they cannot be written again. */
+function readCommand(payload: Buffer): { method: string; paramsJson: string } | undefined {
+  try {
+    const { method, params } = commandSchema.parse(JSON.parse(payload.toString('utf8')));
+    return { method, paramsJson: JSON.stringify(params ?? {}) };
+  } catch {
+    return undefined;
+  }
+}
+
 export interface RouterOptions {
   readonly dataDir: string;
   readonly clock: Clock;
@@ -29,19 +39,14 @@ export class CommandRouter {
 
   /** The reply as JSON text: the owner's, or `{"error":{"code","params"}}`. Never throws. */
   async answer(payload: Buffer): Promise<string> {
-    let parsed: ReturnType<typeof commandSchema.safeParse>;
-    try {
-      parsed = commandSchema.safeParse(JSON.parse(payload.toString('utf8')));
-    } catch {
-      return refusal('command.malformed');
-    }
-    if (!parsed.success) return refusal('command.malformed');
-    const { method, params } = parsed.data;
+    const command = readCommand(payload);
+    if (!command) return refusal('command.malformed');
+    const { method, paramsJson } = command;
     if (!isOwned(method)) return refusal('command.unknown_method', { method });
     if (this.running >= maxAtOnce) return refusal('command.busy');
     this.running++;
     try {
-      const reply = await this.carry(commandOwners[method], method, JSON.stringify(params ?? {}));
+      const reply = await this.carry(commandOwners[method], method, paramsJson);
       this.handled++;
       return Buffer.byteLength(reply) > maxPayloadBytes - 128 ? refusal('command.reply_too_large', { method }) : reply;
     } catch (error) {

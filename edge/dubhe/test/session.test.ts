@@ -148,6 +148,8 @@ describe('commands', () => {
     for (const payload of ['{"method"', '[]', 'null', '{"method":7}', '"createTask"', '']) {
       expect(await codeOf(hub.callRaw('box-1', payload))).toBe('command.malformed');
     }
+    const deep = `{"method":"createTask","params":${'['.repeat(30_000)}${']'.repeat(30_000)}}`;
+    expect(await codeOf(hub.callRaw('box-1', deep))).toBe('command.malformed');
     expect((await box.stats()).sessions_opened).toBe(1);
   });
 });

@@ -203,6 +203,26 @@ test('createTask is one answer for one id, and refuses with a code what it canno
   expect(await kit.call('createTask', params)).toEqual({ accepted: true, taskId: params.taskId });
 });
 
+test('the other commands refuse with a code what makes no sense, and cost nothing', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' })]);
+  const { taskId: _, ...rest } = kit.params({ range });
+  const good = { range: rest.range, cameras: rest.cameras, packId: rest.packId };
+  const bad: [string, unknown][] = [
+    ...[null, 7, 'x', [], {}].flatMap((junk): [string, unknown][] => [
+      ['cancelTask', junk],
+      ['estimateTask', junk],
+    ]),
+    ['cancelTask', { taskId: '../x' }],
+    ['cancelTask', { taskId: 'x', extra: 1 }],
+    ['estimateTask', { ...good, range: { from: 5, to: 4 } }],
+    ['estimateTask', { ...good, cameras: [] }],
+    ['estimateTask', { ...good, cameras: Array.from({ length: 257 }, () => rest.cameras[0]) }],
+  ];
+  for (const [method, params] of bad) await expect(kit.call(method, params)).rejects.toMatchObject({ code: 'task.malformed' });
+  expect(kit.sim.calls).toMatchObject({ listSegments: 0, downloadSegment: 0 });
+  await expect(kit.call('estimateTask', good)).resolves.toMatchObject({ indexedMs: 0 });
+});
+
 test('a full disk is said, not suffered', async () => {
   kit = await Kit.start([aCamera({ id: 'cam-1' })], { MERAK_MIN_FREE_BYTES: String(2 ** 52) });
   await expect(kit.call('createTask', kit.params({ range }))).rejects.toMatchObject({ code: 'task.no_space' });

@@ -69,6 +69,16 @@ describe('a pack is refused with the field at fault', () => {
   });
 });
 
+test('models of other bytes than their pack says are never run: health says so, and what needs eyes is refused', async () => {
+  for (const model of [known.detector, known.embedder]) writeFileSync(join(folder, model.file), 'not the model that was measured');
+  put(known);
+  const agent = await TestMizar.start({ MIZAR_PACK: folder });
+  expect(agent.agent.health?.()).toMatchObject({ code: 'pack.hash_mismatch' });
+  await expect(agent.embed(Buffer.from('x'))).rejects.toMatchObject({ code: 'pack.missing', params: { code: 'pack.hash_mismatch' } });
+  await expect(agent.index({ path: join(folder, 'pack.json'), fromMs: 0, toMs: 1000 })).rejects.toMatchObject({ code: 'pack.missing' });
+  await agent.stop();
+});
+
 test('without a pack Mizar runs, says what is wrong, answers from its index and refuses to look', async () => {
   const agent = await TestMizar.start({ MIZAR_PACK: folder });
   expect(agent.agent.health?.()).toMatchObject({ code: 'pack.file_missing' });
