@@ -23,7 +23,11 @@ const codes: Readonly<Record<ErrorKind, status>> = {
 /** The stable code, its kind and its parameters travel as JSON in the details; nothing else of the error does. */
 function grpcError(error: unknown): Partial<ServiceError> {
   const known = error instanceof AppError ? error : new AppError('internal', 'internal');
-  return { code: codes[known.kind], details: JSON.stringify({ code: known.code, kind: known.kind, params: known.params }), metadata: new Metadata() };
+  return {
+    code: codes[known.kind],
+    details: JSON.stringify({ code: known.code, kind: known.kind, params: known.params }),
+    metadata: new Metadata(),
+  };
 }
 
 const unary =

@@ -17,6 +17,7 @@ let app: HttpApp;
 let base: string;
 let folder: string;
 const tokens: string[] = [];
+let tokenOf: (roles: readonly string[]) => Promise<string>;
 
 beforeAll(async () => {
   world = await aWorld();
@@ -26,6 +27,8 @@ beforeAll(async () => {
   for (const tenantId of world.tenants) {
     tokens.push((await issuer.issue({ tenantId, userId: randomUUID(), username: 'operator', roles: ['admin'] })).token);
   }
+  tokenOf = async (roles) =>
+    (await issuer.issue({ tenantId: world.tenants[0], userId: randomUUID(), username: 'somebody', roles: [...roles] })).token;
   app = await createHttpApp(DevicesModule.forRoot(main.devices), { verifier: createTokenVerifier({ ...realm, keys: issuer.jwks }) });
   connectBus(app.nest, { bus: world.bus, group: devicesGroup });
   await app.nest.startAllMicroservices();
@@ -247,6 +250,64 @@ describe('recorders and cameras', () => {
     ]);
     expect(await main.devices.listCameraRefs(world.tenants[1], [gate!.id])).toEqual([]);
     await Promise.all([box.end(), liar.end()]);
+  });
+});
+
+describe('roles', () => {
+  const everybody = ['admin', 'operator'];
+  /** A route that is not here fails the test: whose it is must be decided when it is made. */
+  const allowed: Record<string, readonly string[]> = {
+    'GET /provisioning-keys': ['admin'],
+    'POST /provisioning-keys': ['admin'],
+    'DELETE /provisioning-keys/{keyId}': ['admin'],
+    'GET /edges': everybody,
+    'GET /edges/{edgeId}': everybody,
+    'PATCH /edges/{edgeId}': ['admin'],
+    'DELETE /edges/{edgeId}': ['admin'],
+    'GET /edges/{edgeId}/rpc': everybody,
+    'GET /edges/{edgeId}/recorders': everybody,
+    'POST /edges/{edgeId}/recorders': ['admin'],
+    'GET /recorders/{recorderId}': everybody,
+    'PATCH /recorders/{recorderId}': ['admin'],
+    'DELETE /recorders/{recorderId}': ['admin'],
+    'GET /cameras': everybody,
+    'PATCH /cameras/{cameraId}': ['admin'],
+  };
+
+  it('decide on every route, before anything is looked at', async () => {
+    const { paths } = (await (await fetch(`${base}/api/openapi.json`)).json()) as { paths: Record<string, Record<string, unknown>> };
+    const routes = Object.entries(paths)
+      .filter(([path]) => path.startsWith('/api/v1/'))
+      .flatMap(([path, verbs]) => Object.keys(verbs).map((verb) => `${verb.toUpperCase()} ${path.slice('/api/v1'.length)}`));
+    expect(routes.sort()).toEqual(Object.keys(allowed).sort());
+    for (const role of ['admin', 'operator', 'guest']) {
+      const token = await tokenOf([role]);
+      for (const route of routes) {
+        const [method = '', path = ''] = route.split(' ');
+        const answer = await fetch(`${base}/api/v1${path.replace(/\{\w+\}/, randomUUID())}`, {
+          method,
+          headers: { authorization: `Bearer ${token}` },
+        });
+        const refused = answer.status === 403 && ((await answer.json()) as { code: string }).code === 'auth.forbidden';
+        expect([route, role, answer.status, refused]).toEqual([route, role, answer.status, !allowed[route]?.includes(role)]);
+      }
+    }
+  });
+
+  it('let an operator look at boxes and change nothing', async () => {
+    const { edge } = await anEdge();
+    const recorder = (await call<Recorder>('POST', `/edges/${edge.id}/recorders`, recorderBody)).body;
+    const headers = { authorization: `Bearer ${await tokenOf(['operator'])}`, 'content-type': 'application/json' };
+    const as = async (method: string, path: string, body?: unknown) => {
+      const answer = await fetch(`${base}/api/v1${path}`, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+      return [answer.status, ((await answer.json()) as { code?: string }).code];
+    };
+    expect(await as('GET', `/recorders/${recorder.id}`)).toEqual([200, undefined]);
+    expect(await as('PATCH', `/recorders/${recorder.id}`, { baseUrl: 'http://10.9.9.9' })).toEqual([403, 'auth.forbidden']);
+    expect(await as('POST', `/edges/${edge.id}/recorders`, { ...recorderBody, name: 'Other' })).toEqual([403, 'auth.forbidden']);
+    expect(await as('POST', '/provisioning-keys', { communityId: world.communityId })).toEqual([403, 'auth.forbidden']);
+    expect((await call('GET', `/recorders/${recorder.id}`)).body).toMatchObject({ baseUrl: recorderBody.baseUrl });
+    expect((await call<Page<Recorder>>('GET', `/edges/${edge.id}/recorders`)).body.items).toHaveLength(1);
   });
 });
 

@@ -466,3 +466,24 @@ describe('a search', () => {
     expect((await ask('GET', '/searches/not-an-id')).status).toBe(400);
   });
 });
+
+it('is the operators’ on every route: another role finds nothing and changes nothing', async () => {
+  const { paths } = (await (await fetch(`${world.base}/api/openapi.json`)).json()) as { paths: Record<string, Record<string, unknown>> };
+  const routes = Object.entries(paths)
+    .filter(([path]) => path.startsWith('/api/v1/'))
+    .flatMap(([path, verbs]) => Object.keys(verbs).map((verb) => [verb.toUpperCase(), path.slice('/api/v1'.length)] as const));
+  expect(routes.length).toBeGreaterThan(15);
+  const as = (roles: string[]) => world.tokenFor({ ...operator.caller, roles });
+  const [nobody, admin] = [await as([]), await as(['admin'])];
+  for (const [method, path] of routes) {
+    const address = path.replaceAll(/\{\w+\}/g, () => randomUUID());
+    for (const token of [nobody, admin]) {
+      expect([method, path, await world.request(token, method, address)]).toMatchObject([
+        method,
+        path,
+        { status: 403, body: { code: 'auth.forbidden' } },
+      ]);
+    }
+    expect([method, path, (await world.request(operator.token, method, address)).status]).not.toEqual([method, path, 403]);
+  }
+});

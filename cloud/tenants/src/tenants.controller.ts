@@ -32,6 +32,7 @@ export class TenantsController {
   }
 
   @Get('communities')
+  @RequireRole('admin', 'operator')
   @ZodAnswer(page(community))
   communities(@CurrentCaller() caller: Caller, @ZodQuery(communitiesQuery) query: z.infer<typeof communitiesQuery>) {
     return this.tenants.readCommunities(caller, query);
