@@ -29,6 +29,10 @@ export interface DevicesDeps {
   readonly leaseMs?: number;
   /** 1 s unless told. */
   readonly expiryEveryMs?: number;
+  /** How long calls that have ended can be looked at; 30 days unless told. */
+  readonly rpcKeepDays?: number;
+  /** An hour unless told. */
+  readonly upkeepEveryMs?: number;
 }
 
 /**
@@ -45,6 +49,8 @@ export function createDevices(deps: DevicesDeps) {
     ackTimeoutMs: deps.ackTimeoutMs ?? 10_000,
     leaseMs: deps.leaseMs ?? 10_000,
     expiryEveryMs: deps.expiryEveryMs ?? 1000,
+    rpcKeepDays: deps.rpcKeepDays ?? 30,
+    upkeepEveryMs: deps.upkeepEveryMs ?? 3_600_000,
   });
   const recorders = { db, secrets };
   const edges = { db, writeEvent };

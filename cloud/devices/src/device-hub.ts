@@ -14,6 +14,7 @@ import { answerCall, type SignCrops } from './rpc/answer-call';
 import { AnswerWaiters } from './rpc/ask-edge';
 import { Dispatcher } from './rpc/dispatcher';
 import { endExpiredRpcs } from './rpc/expire-rpcs';
+import { forgetFinishedRpcs } from './rpc/forget-rpcs';
 import { acceptTelemetry } from './telemetry/accept-telemetry';
 import { BusBatcher } from './telemetry/bus-batcher';
 
@@ -31,6 +32,10 @@ export interface DeviceHubDeps {
   readonly leaseMs: number;
   /** Between two looks for calls whose time is over. */
   readonly expiryEveryMs: number;
+  /** How long calls that have ended can be looked at, days. */
+  readonly rpcKeepDays: number;
+  /** Between two looks for those that are older. */
+  readonly upkeepEveryMs: number;
 }
 
 /** The MQTT hub joined to the database and the bus: presence, RPC, attributes, telemetry. */
@@ -111,19 +116,20 @@ export function createDeviceHub(deps: DeviceHubDeps) {
   };
 
   const endExpired = endExpiredRpcs({ db, writeEvent });
-  const sweepExpired = async () => {
+  const forgetFinished = forgetFinishedRpcs({ db, keepDays: deps.rpcKeepDays });
+  const repeat = async (work: () => Promise<unknown>, everyMs: number, failed: string) => {
     while (!stopping.signal.aborted) {
-      await endExpired().catch((error: unknown) => log.warn({ err: error }, 'expired RPCs could not be ended'));
-      await sleep(deps.expiryEveryMs, undefined, { signal: stopping.signal }).catch(() => {});
+      await work().catch((error: unknown) => log.warn({ err: error }, failed));
+      await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => {});
     }
   };
-  let sweeping: Promise<void> | undefined;
+  const sweeping: Promise<void>[] = [];
 
   const end = async (finish: () => Promise<void>) => {
     stopping.abort();
     await hub.stop();
     await batcher.drained();
-    await Promise.all([sweeping, ...pushes.values()]);
+    await Promise.all([...sweeping, ...pushes.values()]);
     await dispatcher.stop();
     await finish();
   };
@@ -139,7 +145,10 @@ export function createDeviceHub(deps: DeviceHubDeps) {
       await presence.start();
       await db.listen(hubChannel, heard, stopping.signal);
       dispatcher.start();
-      sweeping = sweepExpired();
+      sweeping.push(
+        repeat(endExpired, deps.expiryEveryMs, 'expired RPCs could not be ended'),
+        repeat(forgetFinished, deps.upkeepEveryMs, 'finished RPCs past their time could not be deleted'),
+      );
       return hub.start();
     },
     /** Closes the sessions, waits for what is in flight, says that its edges are offline. */

@@ -67,6 +67,8 @@ describe('logging in', () => {
       ackTimeoutMs: 1000,
       leaseMs: 1500,
       expiryEveryMs: 1000,
+      rpcKeepDays: 30,
+      upkeepEveryMs: 3_600_000,
     });
     const port = await hub.start();
     expect(await Device.refusal(port, { ...v3, username: 'any' })).toBe(3);

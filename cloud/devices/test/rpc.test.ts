@@ -233,7 +233,7 @@ describe('calls that go nowhere', () => {
     for (const id of ['x', '-1', '4294967296']) await expect(box.publish(replyTopic(id), {})).rejects.toMatchObject({ code: 0x99 });
     // A number that was never given is nobody's; that is no fault of the message.
     await box.publish(replyTopic(77), { accepted: true });
-    expect(await stateOf(edge.edgeId)).toBe('DELIVERED');
+    await until(async () => (await stateOf(edge.edgeId)) === 'DELIVERED');
     await box.publish(replyTopic(1), { accepted: true, twice: false });
     await box.publish(replyTopic(1), { accepted: true, twice: true });
     expect((await finished(record.message.taskId)).message).toMatchObject({
@@ -253,6 +253,49 @@ describe('calls that go nowhere', () => {
       state: 'FAILED',
       replyJson: '{"error":{"code":"edge.deleted"}}',
     });
+  });
+});
+
+describe('calls that have ended', () => {
+  it('are forgotten after their time, all of them and no others', async () => {
+    const edge = await anEdge(world, main.devices, main.port);
+    const [old, young, open] = [requested(edge.edgeId), requested(edge.edgeId), requested(edge.edgeId)];
+    for (const record of [old, young, open]) await main.devices.requestTask(record);
+    const device = await Device.connect(main.port, { username: edge.token });
+    for (const id of [1, 2]) await device.publish(replyTopic(id), { done: id });
+    await Promise.all([old, young].map((record) => finished(record.message.taskId)));
+    await device.end();
+    await world.database.db.tenant(tenantId, async (tx) => {
+      const age = (requestId: number, days: number) =>
+        tx.execute(
+          `UPDATE devices.rpcs SET created_at = now() - $3 * interval '1 day',
+             finished_at = CASE WHEN finished_at IS NOT NULL THEN now() - $3 * interval '1 day' END
+           WHERE edge_id = $1 AND request_id = $2`,
+          [edge.edgeId, requestId, days],
+        );
+      await age(1, 30.01);
+      await age(2, 29.99);
+      // Open calls are no upkeep's business, whatever their age.
+      await age(3, 400);
+      // More than one batch.
+      await tx.execute(
+        `INSERT INTO devices.rpcs (id, tenant_id, edge_id, request_id, method, params_json, state, retries, expires_at, finished_at)
+         SELECT gen_random_uuid(), $1, $2, n, 'createTask', '{}', 'SUCCESSFUL', 5, now(), now() - interval '31 days'
+         FROM generate_series(1001, 3500) AS n`,
+        [tenantId, edge.edgeId],
+      );
+    });
+    const tidy = await world.devices({ upkeepEveryMs: 100 });
+    await until(async () => (await rpcs(edge.edgeId)).length === 2);
+    expect((await rpcs(edge.edgeId)).map((rpc) => [rpc.requestId, rpc.state]).sort()).toEqual([
+      [2, 'SUCCESSFUL'],
+      [3, 'QUEUED'],
+    ]);
+    await tidy.stop();
+    const brief = await world.devices({ upkeepEveryMs: 100, rpcKeepDays: 20 });
+    await until(async () => (await rpcs(edge.edgeId)).length === 1);
+    expect((await rpcs(edge.edgeId))[0]).toMatchObject({ requestId: 3, state: 'QUEUED' });
+    await brief.stop();
   });
 });
 

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
+const keepDays = z.coerce.number().min(1).max(36_500).default(30);
 
 /** Settings of `star`; each is an environment variable. What has a default needs none. */
 export const starSettings = z.object({
@@ -36,6 +37,8 @@ export const starSettings = z.object({
   STAR_FIRST_TENANT: z.string().optional(),
   STAR_FIRST_ADMIN: z.string().default('admin'),
   STAR_FIRST_PASSWORD: z.string().min(8).optional(),
+  /** How long an operator can look at calls to boxes that have ended. */
+  STAR_RPC_KEEP_DAYS: keepDays,
   STAR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 export type StarSettings = z.infer<typeof starSettings>;
@@ -57,6 +60,7 @@ export const appSettings = z.object({
   STAR_CLICKHOUSE_PASSWORD: z.string().default(''),
   STAR_MIZAR: z.string(),
   STAR_KAFKA_BROKERS: z.string().optional(),
+  STAR_RPC_KEEP_DAYS: keepDays,
   STAR_CONSOLE: z.string().optional(),
   STAR_FIRST_TENANT: z.string().optional(),
   STAR_FIRST_ADMIN: z.string().optional(),
