@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolder, syncFolder } from '@dipper/platform';
 import { z } from 'zod';
 
 const credentialsSchema = z.object({
@@ -13,7 +14,10 @@ export type Credentials = z.infer<typeof credentialsSchema>;
 
 export const credentialsPath = (dataDir: string) => join(dataDir, 'dubhe', 'credentials.json');
 
-/** Undefined when this box has never asked. A file that cannot be read stops the agent: asking anew would make a second box. */
+/**
+ * Undefined when this box has never asked. A file that cannot be read stops the agent: asking anew would make a second
+ * box. What is returned is on disk to stay, also when it was being put there while the agent was killed.
+ */
 export function readCredentials(path: string): Credentials | undefined {
   let text: string;
   try {
@@ -22,12 +26,13 @@ export function readCredentials(path: string): Credentials | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+  syncFolder(dirname(path));
   return credentialsSchema.parse(JSON.parse(text));
 }
 
 /** On disk, complete and only for this user, when it returns; a power cut leaves the old file or the new one. */
 export function writeCredentials(path: string, credentials: Credentials): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path), 0o700);
   const next = `${path}.next`;
   const file = openSync(next, 'w', 0o600);
   try {
@@ -37,12 +42,7 @@ export function writeCredentials(path: string, credentials: Credentials): void {
     closeSync(file);
   }
   renameSync(next, path);
-  const folder = openSync(dirname(path), 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  syncFolder(dirname(path));
 }
 
 /** 160 random bits, in the characters ThingsBoard's own tokens have. */

@@ -2,11 +2,14 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSqlite } from '@dipper/platform';
-import { RecordedDisk, sampleCuts, seeded } from '../../platform/test/support/power-cut';
-import { canRecord, recordWrites } from '../../platform/test/support/recorded-writes';
+import { afterEachCut, cutSeed } from '../../platform/test/support/power-cut';
+import { recordLives, testRecorded } from '../../platform/test/support/recorded-writes';
 import { AttributesStore } from '../src/attributes.store';
+import { credentialsPath, readCredentials } from '../src/credentials';
+import { CropsStore } from '../src/crops.store';
 import { migrations } from '../src/migrations';
 import { OutgoingStore } from '../src/outgoing.store';
+import { nextStep, nothingYet, reportNumber, type Waiting } from './support/spool-steps';
 
 let folder: string;
 beforeEach(() => {
@@ -14,7 +17,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const withStrace = canRecord() ? it : it.skip;
 const quota = 10_000_000;
 const aReport = (n: number) => ({
   id: `task:${n}`,
@@ -46,10 +48,8 @@ describe('after a power cut', () => {
       }
     }
     const end = statSync(`${path}-wal`).size;
-    const seed = Date.now() % 1_000_000;
-    console.info(`power cut seed ${seed}`);
     for (let cut = 0; cut < 60; cut++) {
-      const at = (seed * 7919 + cut * 104_729 * 31) % (end + 1);
+      const at = (cutSeed * 7919 + cut * 104_729 * 31) % (end + 1);
       const copy = join(folder, `copy-${cut}.db`);
       copyFileSync(path, copy);
       copyFileSync(`${path}-wal`, `${copy}-wal`);
@@ -57,43 +57,56 @@ describe('after a power cut', () => {
       const reopened = openSqlite(copy, migrations);
       const found = new OutgoingStore(reopened, quota).nextAfter(0, 10_000).map((report) => (JSON.parse(report.body) as { n: number }).n);
       const expected = commits.findLast((commit) => commit.bytes <= at)?.pending;
-      expect({ at, found }).toEqual({ at, found: expected });
+      expect({ cutSeed, at, found }).toEqual({ cutSeed, at, found: expected });
       expect(reopened.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' });
       reopened.close();
     }
     db.close();
   });
 
-  withStrace('the spool holds everything it took and nothing that Star has, whatever was not synced', async () => {
+  testRecorded('the spool holds everything it took and nothing that Star has, whatever was not synced', async () => {
     const recorded = join(folder, 'recorded');
     mkdirSync(recorded);
-    const register = join(__dirname, '..', '..', 'platform', 'test', 'support', 'register.cjs');
-    // Enough for SQLite to fold its log back into the database several times.
-    const calls = await recordWrites(recorded, ['-r', register, join(__dirname, 'support', 'spool-for-ever.ts'), recorded], 150);
-    const seed = Date.now() % 1_000_000;
-    const random = seeded(seed);
-    const disk = new RecordedDisk(calls);
-    for (const [i, cut] of sampleCuts(calls, 200, random).entries()) {
-      const copy = join(folder, `cut-${i}`);
-      disk.advanceTo(cut.count);
-      disk.cutPower(copy, cut.luck, random);
-      const db = openSqlite(join(copy, 'dubhe.db'), migrations);
-      const context = { seed, count: cut.count, luck: cut.luck };
-      const found = new OutgoingStore(db, quota).nextAfter(0, 10_000).map((report) => (JSON.parse(report.body) as { n: number }).n);
-      const [oldest = 1, newest = 0] = (cut.said.at(-1) ?? '1 0').split(' ').map(Number);
-      // Whatever was under way may have happened: a batch of five more at most, or the six oldest gone.
-      const from = found[0] ?? newest + 1;
-      const to = found.at(-1) ?? newest;
-      expect({ ...context, found }).toEqual({ ...context, found: Array.from({ length: to - from + 1 }, (_, n) => from + n) });
-      expect({ ...context, from: from === oldest || from === oldest + 6, to: to >= newest && to <= newest + 5 }).toEqual({
-        ...context,
-        from: true,
-        to: true,
-      });
+    const lives = [40, 5, 110, 8, 90].map((nth) => ({ until: 'fsync', nth }) as const);
+    const calls = await recordLives(recorded, join(__dirname, 'support', 'spool-lives.ts'), lives);
+    await afterEachCut(calls, folder, 200, (copy, { said }) => {
+      const db = openSqlite(join(copy, 'dubhe', 'dubhe.db'), migrations);
+      const store = new OutgoingStore(db, quota);
+      const promised = said.length > 0 ? (JSON.parse(said.at(-1) as string) as Waiting) : nothingYet;
+      // What was under way has happened or not, but not in part.
+      const possible = [promised, nextStep(promised).after];
+      const found = store.nextAfter(0, 1000);
+      const numbers = found.map((report) => Number(report.id.slice('task:'.length)));
+      const waiting = { oldest: numbers[0] ?? nothingYet.oldest, newest: numbers.at(-1) ?? nothingYet.newest };
+      expect(possible).toContainEqual(waiting);
+      const all = Array.from({ length: waiting.newest - waiting.oldest + 1 }, (_, i) => waiting.oldest + i);
+      expect(numbers).toEqual(all);
+      expect(found.every((report, i) => report.body === reportNumber(all[i] as number).body)).toBe(true);
+      // Each came with a crop to bring up, and none of those is done.
+      expect(new CropsStore(db).stats().crops_pending).toBe(waiting.newest);
+      // Submitted again, as by somebody who got no answer, they come no second time.
+      store.add(
+        Array.from({ length: waiting.newest }, (_, i) => ({ ...reportNumber(i + 1), body: '{}' })),
+        0,
+      );
+      expect(store.nextAfter(0, 1000)).toEqual(found);
       expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' });
       db.close();
-      rmSync(copy, { recursive: true, force: true });
-    }
+    });
+  });
+
+  testRecorded('the credentials are the last ones promised, or those that were being written, and never torn', async () => {
+    const recorded = join(folder, 'recorded');
+    mkdirSync(recorded);
+    const calls = await recordLives(recorded, join(__dirname, 'support', 'credentials-lives.ts'), [
+      // Of the three of each token: that of the folder after the renaming, once, then that of the file.
+      { until: 'fsync', nth: 6 },
+      { until: 'fsync', nth: 32 },
+    ]);
+    await afterEachCut(calls, folder, 100, (copy, { said }) => {
+      const promised = Number(said.at(-1) ?? 0);
+      expect([promised, promised + 1]).toContain(Number(readCredentials(credentialsPath(copy))?.token ?? 0));
+    });
   });
 
   it('the quota still counts what is there', () => {

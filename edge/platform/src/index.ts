@@ -3,6 +3,7 @@ export * from './agent-error';
 export * from './agent-lock';
 export * from './agent-process';
 export * from './clock';
+export * from './durable-folder';
 export * from './grpc';
 export * from './sqlite';
 export * from './supervise';

@@ -1,16 +1,19 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeFolder, syncFolder } from './durable-folder';
 
 /**
  * Opens a database that survives a power cut: WAL with `synchronous=FULL`, so a committed transaction is on
- * disk when `COMMIT` returns. `migrations` are applied in order, once each, counted in `user_version`.
+ * disk when `COMMIT` returns, and whatever is found in it now is on disk, too. `migrations` are applied in order, once
+ * each, counted in `user_version`.
  */
 export function openSqlite(path: string, migrations: readonly string[]): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const db = new DatabaseSync(path);
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;');
   const done = (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
+  syncLog(`${path}-wal`);
   if (done > migrations.length) throw new Error(`${path} was written by a newer version (${done} > ${migrations.length})`);
   migrations.slice(done).forEach((sql, index) => {
     inTransaction(db, () => {
@@ -19,6 +22,21 @@ export function openSqlite(path: string, migrations: readonly string[]): Databas
     });
   });
   return db;
+}
+
+/**
+ * A process killed between writing a commit and syncing it leaves a log that SQLite takes for good, and shows, although
+ * a power cut may still undo it. Not by a checkpoint: that would need room on the disk.
+ */
+function syncLog(path: string): void {
+  if (!existsSync(path)) return;
+  const log = openSync(path, 'r');
+  try {
+    fsyncSync(log);
+  } finally {
+    closeSync(log);
+  }
+  syncFolder(dirname(path));
 }
 
 /** Commits what `work` did, or rolls all of it back when it throws. Synchronous: nothing else runs in between. */

@@ -4,20 +4,23 @@ import { dirname } from 'node:path';
 
 /**
  * Writes `parts` at `offset` and returns once they are on disk. Whatever lay beyond `offset` was never committed and
- * is overwritten; the directory entry of a new file is synced too.
+ * is overwritten. At offset 0 the names of the file and of its folder are synced too: whether the file is there already
+ * does not tell, since an earlier write may have made it and failed before it came to that.
  */
 export async function appendDurably(path: string, offset: number, parts: readonly Uint8Array[]): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  const folder = dirname(path);
+  if (offset === 0) await mkdir(folder, { recursive: true });
   const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
-    const isNew = (await file.stat()).size === 0;
     let at = offset;
     for (const part of parts) at += await writeAll(file, part, at);
     await file.datasync();
-    if (isNew) await syncDirectory(dirname(path));
   } finally {
     await file.close();
   }
+  if (offset > 0) return;
+  await syncDirectory(folder);
+  await syncDirectory(dirname(folder));
 }
 
 async function writeAll(file: FileHandle, part: Uint8Array, at: number): Promise<number> {
