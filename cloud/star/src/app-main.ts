@@ -2,7 +2,7 @@
 
 import { Module } from '@nestjs/common';
 import { registerEntrance, serveConsole } from '@star/gateway';
-import { createLogger, readConfig } from '@star/platform';
+import { createLogger, createMetrics, readConfig } from '@star/platform';
 import { connectBus, createHttpApp, type HttpApp } from '@star/platform/nest';
 import type { FastifyInstance } from 'fastify';
 import { openBase } from './base';
@@ -32,10 +32,18 @@ async function runServices(settings: AppSettings): Promise<Running> {
     log: base.log,
     objects: base.objects,
     title: 'Star',
-    checks: { database: { run: () => base.database.ping() }, analytics: { run: () => base.analytics.ping() } },
+    checks: {
+      database: { run: () => base.database.ping() },
+      // Only search reads and writes it: the others work on while it is down.
+      ...(settings.STAR_ROLE === 'all' || settings.STAR_ROLE === 'search' ? { analytics: { run: () => base.analytics.ping() } } : {}),
+    },
     extend: settings.STAR_ROLE === 'all' ? withConsole(settings) : async () => undefined,
   });
-  connectBus(app.nest, { bus: base.bus, group: settings.STAR_ROLE });
+  connectBus(app.nest, {
+    bus: base.bus,
+    group: settings.STAR_ROLE,
+    onHandled: (topic, group, outcome, seconds) => base.metrics.busSeconds.observe({ topic, group, outcome }, seconds),
+  });
   const said = await services.start();
   await app.nest.startAllMicroservices();
   const url = await app.listen();
@@ -60,6 +68,7 @@ async function runGateway(settings: AppSettings): Promise<Running> {
     host: settings.STAR_HOST,
     port: settings.STAR_HTTP_PORT,
     log: createLogger({ service: 'gateway', level: settings.STAR_LOG_LEVEL }),
+    metrics: createMetrics({ service: 'gateway' }),
     title: 'Star',
     extend: async (fastify) => {
       await registerEntrance(fastify, { tenants, devices, search });
@@ -71,19 +80,23 @@ async function runGateway(settings: AppSettings): Promise<Running> {
 
 async function main(): Promise<void> {
   const settings = readConfig(appSettings, process.env);
-  const running = settings.STAR_ROLE === 'gateway' ? await runGateway(settings) : await runServices(settings);
-  process.send?.({ type: 'ready', ...running.ready });
+  let running: Running | undefined;
   let ending = false;
   const end = () => {
     if (ending) return;
     ending = true;
+    // What has only begun to start has nothing to bring to an end.
+    if (!running) process.exit(0);
     setTimeout(() => process.exit(1), 7000).unref();
     running.stop().then(
       () => process.exit(0),
       () => process.exit(1),
     );
   };
+  // Before anything is started: a supervisor that dies meanwhile must not leave this one behind.
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, end);
+  running = settings.STAR_ROLE === 'gateway' ? await runGateway(settings) : await runServices(settings);
+  process.send?.({ type: 'ready', ...running.ready });
 }
 
 main().catch((error: unknown) => {

@@ -49,14 +49,20 @@ const tokenTtlS = 12 * 3600;
 export async function openBase(settings: AppSettings): Promise<Base> {
   const log = createLogger({ service: settings.STAR_ROLE, level: settings.STAR_LOG_LEVEL });
   const metrics = createMetrics({ service: settings.STAR_ROLE, process: true });
-  const database = openDatabase({ url: settings.STAR_DATABASE_URL, poolSize: 16, log });
+  const database = openDatabase({
+    url: settings.STAR_DATABASE_URL,
+    poolSize: 16,
+    log,
+    onTransaction: (kind, outcome, durationMs) => metrics.databaseSeconds.observe({ kind, outcome }, durationMs / 1000),
+  });
   const upkeep = new AbortController();
   const opened = settings.STAR_KAFKA_BROKERS
     ? { bus: await openKafkaBus({ brokers: settings.STAR_KAFKA_BROKERS.split(','), clientId: `star-${settings.STAR_ROLE}`, log }) }
     : await openPostgresBus({ db: database, log }).then((bus) => ({ bus, postgres: bus }));
   const { bus } = opened;
   const relay = await startRelay({ db: database, bus, log });
-  if ('postgres' in opened) void keepUp({ db: database, bus: opened.postgres, log }, upkeep.signal);
+  // Kafka keeps its own retention, but the inbox is ours to sweep with either.
+  const upkept = keepUp({ db: database, log, ...('postgres' in opened ? { bus: opened.postgres } : {}) }, upkeep.signal);
   const analytics = openAnalytics({
     url: settings.STAR_CLICKHOUSE_URL,
     username: settings.STAR_CLICKHOUSE_USER,
@@ -82,7 +88,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
     close: async () => {
       upkeep.abort();
-      await relay.stop();
+      await Promise.all([upkept, relay.stop()]);
       await bus.close();
       await analytics.close();
       await database.close();

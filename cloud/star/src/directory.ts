@@ -6,11 +6,15 @@ import {
   ServerCredentials,
   type ServiceDefinition,
   type ServiceError,
+  status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { AppError, type ErrorKind, errorKinds } from '@star/platform';
+import { AppError, defineErrors, type ErrorKind, errorKinds } from '@star/platform';
 import type { EdgeDirectory } from '@star/search';
 import { devices } from '@stardipper/proto';
+import { z } from 'zod';
+
+export const directoryErrors = defineErrors({ 'devices.unavailable': 'unavailable', 'devices.timeout': 'timeout' });
 
 /** Serves star.v1.DevicesService for the other services of this installation. */
 export async function serveDirectory(
@@ -59,12 +63,24 @@ const call = <T>(start: (done: Done<T>) => unknown): Promise<T> =>
     start((error, answer) => (error ? reject(appError(error)) : resolve(answer)));
   });
 
-/** Code and parameters travel as JSON in the details; without them the other service is down. */
+/** Code, kind and parameters travel as JSON in the details: the error is here what it was there. Without them the service is down or late. */
 function appError(error: ServiceError): AppError {
+  const told = toldError.safeParse(parsed(error.details));
+  if (told.success) return new AppError(told.data.code, told.data.kind, told.data.params, { cause: error });
+  if (error.code === status.DEADLINE_EXCEEDED) return directoryErrors.error('devices.timeout', {}, error);
+  return directoryErrors.error('devices.unavailable', {}, error);
+}
+
+const toldError = z.object({
+  code: z.string(),
+  kind: z.enum(Object.keys(errorKinds) as [ErrorKind, ...ErrorKind[]]),
+  params: z.record(z.string(), z.unknown()),
+});
+
+function parsed(text: string): unknown {
   try {
-    const { code, params, kind } = JSON.parse(error.details) as { code: string; params: Record<string, unknown>; kind?: string };
-    return new AppError(code, kind && kind in errorKinds ? (kind as ErrorKind) : 'unavailable', params, { cause: error });
+    return JSON.parse(text);
   } catch {
-    return new AppError('devices.unavailable', 'unavailable', {}, { cause: error });
+    return undefined;
   }
 }

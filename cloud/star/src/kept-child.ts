@@ -26,7 +26,7 @@ export interface KeptChild {
  * rejects when it ends before that. The children end by themselves when this process dies, because their IPC closes.
  */
 export async function keepChild(program: ChildProgram, log: Logger): Promise<KeptChild> {
-  let stopping = false;
+  const stopping = new AbortController();
   let child: ChildProcess | undefined;
   let ready: Record<string, unknown> = {};
 
@@ -51,15 +51,16 @@ export async function keepChild(program: ChildProgram, log: Logger): Promise<Kep
 
   const keep = async (): Promise<void> => {
     let pauseMs = 100;
-    while (!stopping && child) {
+    while (!stopping.signal.aborted && child) {
       const startedAt = Date.now();
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-      if (stopping) return;
+      if (stopping.signal.aborted) return;
       log.warn({ child: program.name, code: child.exitCode, signal: child.signalCode }, 'ended; starting it again');
       if (Date.now() - startedAt > 30_000) pauseMs = 100;
-      await sleep(pauseMs);
+      await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, 10_000);
-      if (!stopping) await launch().catch((error: unknown) => log.error({ err: error }, `${program.name} could not be started`));
+      if (!stopping.signal.aborted)
+        await launch().catch((error: unknown) => log.error({ err: error }, `${program.name} could not be started`));
     }
   };
 
@@ -70,7 +71,7 @@ export async function keepChild(program: ChildProgram, log: Logger): Promise<Kep
     pid: () => child?.pid,
     ready: () => ready,
     stop: async () => {
-      stopping = true;
+      stopping.abort();
       if (child && child.exitCode === null && child.signalCode === null) {
         child.kill('SIGTERM');
         const hard = setTimeout(() => child?.kill('SIGKILL'), 8000);

@@ -40,6 +40,8 @@ export async function keepPostgres(dataDir: string, log: Logger): Promise<KeptPo
       stopping = true;
       await server.stop();
       await keeping;
+      // Of one that was just being started again.
+      await server.stop();
     },
   };
 }

@@ -15,7 +15,7 @@ import { type KeptChild, keepChild } from './kept-child';
 import { type Parts, startParts } from './parts';
 import { makeSecrets } from './secrets';
 import { type StarSettings, starSettings } from './settings';
-import { startApps } from './start-apps';
+import { startApps, withPorts } from './start-apps';
 
 async function migrateAll(parts: Parts, log: Logger): Promise<void> {
   for (const [service, folder] of [
@@ -49,8 +49,18 @@ function keepPidsWritten(settings: StarSettings, pids: () => Record<string, numb
   return setInterval(() => void write().catch(() => undefined), 200);
 }
 
+/** Resolves when this process is told to end, or whoever started it is gone. */
+const toldToEnd = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => resolve());
+  });
+
 async function main(): Promise<void> {
-  const settings = readConfig(starSettings, process.env, { warn: (message) => console.warn(message) });
+  const ending = toldToEnd();
+  let starting = true;
+  // What has only begun to start ends with this process: each part watches for its parent's death.
+  void ending.then(() => starting && process.exit(0));
+  const settings = await withPorts(readConfig(starSettings, process.env, { warn: (message) => console.warn(message) }));
   const log = createLogger({ service: 'star', level: settings.STAR_LOG_LEVEL });
   await mkdir(settings.STAR_DATA, { recursive: true, mode: 0o700 });
   await makeSecrets(settings.STAR_DATA);
@@ -77,9 +87,8 @@ async function main(): Promise<void> {
   const ready = { type: 'ready', ...Object.assign({}, ...apps.map((app) => app.ready())), mizarData: parts.mizarData, pids: pids() };
   process.send?.(ready);
   log.info({ url: ready.url }, 'ready');
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => resolve());
-  });
+  starting = false;
+  await ending;
   clearInterval(timer);
   await Promise.all(apps.map((app) => app.stop()));
   await parts.stop();

@@ -11,7 +11,7 @@ import type { Role } from './settings';
 /** What one application process runs. */
 export interface Services {
   readonly module: DynamicModule;
-  /** After the HTTP application listens: the hub and internal gRPC. Answers what others need to know. */
+  /** Before the HTTP application and its consumers: the first tenant, the hub, internal gRPC. Answers what others need to know. */
   start(): Promise<Record<string, unknown>>;
   /** After the HTTP application and its consumers have stopped. */
   stop(): Promise<void>;
@@ -89,6 +89,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
           }),
         })),
       ),
+    rpcKeepDays: base.settings.STAR_RPC_KEEP_DAYS,
     hub: { host: base.settings.STAR_HOST, port: base.settings.STAR_MQTT_PORT },
   });
 }

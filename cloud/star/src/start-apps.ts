@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,15 @@ import type { Parts } from './parts';
 import type { Role, StarSettings } from './settings';
 
 type Keep = (program: ChildProgram) => Promise<KeptChild>;
+
+/** Port 0 becomes a free one now: signed addresses name it, and a process that is started again must be found where it was. */
+export async function withPorts(settings: StarSettings): Promise<StarSettings> {
+  return {
+    ...settings,
+    STAR_HTTP_PORT: settings.STAR_HTTP_PORT || (await freePort(settings.STAR_HOST)),
+    STAR_MQTT_PORT: settings.STAR_MQTT_PORT || (await freePort(settings.STAR_HOST)),
+  };
+}
 
 /** Starts the application processes of the shape; the last one's `ready` has the address people use. */
 export async function startApps(settings: StarSettings, parts: Parts, console: string | undefined, keep: Keep): Promise<KeptChild[]> {
@@ -50,6 +59,7 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
     STAR_CLICKHOUSE_PASSWORD: parts.clickhouse.password,
     STAR_MIZAR: parts.mizar,
     STAR_KAFKA_BROKERS: settings.STAR_KAFKA_BROKERS,
+    STAR_RPC_KEEP_DAYS: String(settings.STAR_RPC_KEEP_DAYS),
     STAR_FIRST_TENANT: settings.STAR_FIRST_TENANT,
     STAR_FIRST_ADMIN: settings.STAR_FIRST_ADMIN,
     STAR_FIRST_PASSWORD: settings.STAR_FIRST_PASSWORD,
@@ -63,12 +73,15 @@ async function devicesSocket(data: string): Promise<string> {
   const far = join(tmpdir(), `star-${createHash('sha256').update(data).digest('hex').slice(0, 16)}`, 'devices.sock');
   const path = Buffer.byteLength(near) <= 100 ? near : far;
   await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+  // Refused when somebody else made the folder first.
+  await chmod(join(path, '..'), 0o700);
   return path;
 }
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
+const freePort = (host = '127.0.0.1'): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, host, () => {
       const { port } = server.address() as { port: number };
       server.close(() => resolve(port));
     });

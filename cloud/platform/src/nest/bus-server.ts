@@ -60,7 +60,12 @@ export class BusServer extends Server implements CustomTransportStrategy {
         const handlers = this.#handlers.filter((handler) => handler.group === group);
         const subscribed = [...new Set(handlers.map((handler) => handler.topic))];
         this.#subscriptions.push(
-          await bus.subscribe({ ...retry, group, topics: subscribed, handle: (record) => this.#measured(group, record, this.#dispatch(handlers, record)) }),
+          await bus.subscribe({
+            ...retry,
+            group,
+            topics: subscribed,
+            handle: (record) => this.#measured(group, record, this.#dispatch(handlers, record)),
+          }),
         );
       }
       callback();
@@ -70,7 +75,8 @@ export class BusServer extends Server implements CustomTransportStrategy {
   }
 
   async #measured(group: string, { topic, occurredAt }: BusRecord, work: Promise<void>): Promise<void> {
-    const tell = (outcome: 'handled' | 'failed') => this.options.onHandled?.(topic, group, outcome, (Date.now() - occurredAt.getTime()) / 1000);
+    const tell = (outcome: 'handled' | 'failed') =>
+      this.options.onHandled?.(topic, group, outcome, (Date.now() - occurredAt.getTime()) / 1000);
     try {
       await work;
     } catch (error) {
