@@ -4,8 +4,8 @@
  */
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,49 +23,50 @@ const run = promisify(execFile);
 /** The brokers of `KAFKA_BROKERS` when that is set, else one of our own, which takes some five seconds. */
 export async function startKafka(env: NodeJS.ProcessEnv = process.env): Promise<RunningKafka> {
   if (env.KAFKA_BROKERS) return { brokers: env.KAFKA_BROKERS.split(','), stop: async () => {} };
-  for (const [program, flag, debian] of [
-    ['java', '-version', 'default-jdk-headless'],
-    ['mvn', '-version', 'maven'],
-  ] as const) {
-    if (spawnSync(program, [flag], { stdio: 'ignore' }).status !== 0)
-      throw new Error(
-        `Kafka needs ${program}, which is not there. On Debian: apt-get install ${debian}. Or set KAFKA_BROKERS to a running one.`,
-      );
-  }
-  const jars = await fetchJars(env);
+  const missing = whyNoKafka(env);
+  if (missing) throw new Error(missing);
   const dataDir = await mkdtemp(join(tmpdir(), 'star-kafka-'));
   try {
-    return await startBroker(join(jars, '*'), dataDir);
+    return await startBroker(join(jarsFolder(env), '*'), dataDir);
   } catch (error) {
     await rm(dataDir, { recursive: true, force: true });
     throw error;
   }
 }
 
-async function fetchJars(env: NodeJS.ProcessEnv): Promise<string> {
-  const folder = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'star-and-dipper', `kafka-${version}`);
-  if (existsSync(folder)) return folder;
+/**
+ * What keeps `startKafka` from working here; undefined when nothing does. Fetches the jars when they are not there yet,
+ * and blocks meanwhile: a suite must know while it is read whether its tests are to be skipped.
+ */
+export function whyNoKafka(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  if (env.KAFKA_BROKERS) return undefined;
+  const needed = [['java', 'default-jdk-headless'], ...(existsSync(jarsFolder(env)) ? [] : [['mvn', 'maven']])] as [string, string][];
+  for (const [program, debian] of needed) {
+    if (spawnSync(program, ['-version'], { stdio: 'ignore' }).status !== 0)
+      return `Kafka needs ${program}, which is not there. On Debian: apt-get install ${debian}. Or set KAFKA_BROKERS to a running one.`;
+  }
+  return fetchJars(jarsFolder(env));
+}
+
+const jarsFolder = (env: NodeJS.ProcessEnv) => join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'star-and-dipper', `kafka-${version}`);
+
+/** Answers why it could not. */
+function fetchJars(folder: string): string | undefined {
+  if (existsSync(folder)) return undefined;
   // Renamed when complete, so that a run that was broken off leaves nothing that looks whole.
   const making = `${folder}.${randomBytes(4).toString('hex')}`;
-  await mkdir(making, { recursive: true });
-  await writeFile(join(making, 'pom.xml'), pom);
+  mkdirSync(making, { recursive: true });
   try {
-    await run(
-      'mvn',
-      ['-q', '-B', '-f', join(making, 'pom.xml'), 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${making}`],
-      {
-        timeout: 600_000,
-      },
-    );
-  } catch (error) {
-    await rm(making, { recursive: true, force: true });
-    throw new Error(`Maven could not fetch Kafka ${version}: ${(error as { stdout?: string }).stdout?.slice(-1000) || error}`);
+    writeFileSync(join(making, 'pom.xml'), pom);
+    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${making}`];
+    const got = spawnSync('mvn', ['-q', '-B', '-f', join(making, 'pom.xml'), ...goal], { encoding: 'utf8', timeout: 600_000 });
+    if (got.status !== 0) return `Maven could not fetch Kafka ${version}: ${got.stdout?.slice(-1000) || got.error || got.stderr}`;
+    // Another run may have been faster: its folder holds the same.
+    if (!existsSync(folder)) renameSync(making, folder);
+    return undefined;
+  } finally {
+    rmSync(making, { recursive: true, force: true });
   }
-  await rename(making, folder).catch(async (error) => {
-    await rm(making, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error;
-  });
-  return folder;
 }
 
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
