@@ -37,6 +37,8 @@ export type CreateTaskReply = z.infer<typeof createTaskReply>;
 
 export const cancelTaskParams = z.strictObject({ taskId: id });
 export type CancelTaskParams = z.infer<typeof cancelTaskParams>;
+/** Accepted also for a task that is unknown or has ended: cancelling may overtake creating. */
+export const cancelTaskReply = createTaskReply;
 
 export const estimateTaskParams = z.strictObject({
   range: span,
