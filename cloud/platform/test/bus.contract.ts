@@ -229,7 +229,7 @@ export function busContract(engineName: string, start: () => Promise<BusEngine>)
       const { numbers, subscription } = await gather(bus, group, tenantId, (record) => {
         if (record.message.tsMs !== 2 || !poisonous) return;
         attempts += 1;
-        throw new AppError('camera.unknown', 'unprocessable', { camera: 'k', attempts });
+        throw new Error(`camera k is odd, ${attempts}`);
       });
       await bus.append([1, 2, 3].map((n) => telemetry(tenantId, 'k', n)));
       await until(() => numbers('k').length === 2, 'the others are handled');
@@ -238,16 +238,31 @@ export function busContract(engineName: string, start: () => Promise<BusEngine>)
       const [letter, ...more] = await bus.deadLetters(group);
       expect(more).toEqual([]);
       expect(letter).toMatchObject({ group, topic, record: telemetry(tenantId, 'k', 2) });
-      expect(letter?.reason).toContain('camera.unknown');
+      expect(letter?.reason).toContain('camera k is odd, 3');
       // Replayed too early it fails again, and stays with the new reason.
       await bus.replay(letter?.id ?? '');
-      await until(async () => (await bus.deadLetters(group))[0]?.reason.includes('"attempts":6') ?? false, 'the replay failed');
+      await until(async () => (await bus.deadLetters(group))[0]?.reason.includes('odd, 6') ?? false, 'the replay failed');
       poisonous = false;
       await bus.replay(letter?.id ?? '');
       await until(async () => (await bus.deadLetters(group)).length === 0, 'the list is empty');
       expect(numbers('k')).toEqual([1, 3, 2]);
       await expect(bus.replay(letter?.id ?? '')).rejects.toMatchObject({ code: 'bus.dead_letter_not_found' });
       await expect(bus.replay('nonsense')).rejects.toMatchObject({ code: 'bus.dead_letter_not_found' });
+      await subscription.stop();
+    });
+
+    test('a record that its handler refuses for good is tried once', async () => {
+      const { tenantId, group } = inTenant();
+      let attempts = 0;
+      const { numbers, subscription } = await gather(bus, group, tenantId, (record) => {
+        if (record.message.tsMs !== 1) return;
+        attempts += 1;
+        throw new AppError('camera.unknown', 'unprocessable', { camera: 'k' });
+      });
+      await bus.append([1, 2].map((n) => telemetry(tenantId, 'k', n)));
+      await until(() => numbers('k').length === 1, 'the other is handled');
+      expect(attempts).toBe(1);
+      expect((await bus.deadLetters(group)).map((letter) => letter.reason)).toEqual(['camera.unknown {"camera":"k"}']);
       await subscription.stop();
     });
 

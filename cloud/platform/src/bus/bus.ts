@@ -29,14 +29,15 @@ export interface Subscription {
 
 /**
  * What happens to a record whose handler rejects. A temporary error (an AppError whose kind says that a retry may
- * help) does not spend an attempt: a database that is away for five minutes must not send every record to the dead letters.
+ * help) does not spend an attempt: a database that is away for a day must not send every record to the dead letters.
+ * An AppError that no retry can help sends it there at once. Everything else, a bug among it, has `maxAttempts`.
  */
 export interface RetryOptions {
   /** Default 8. */
   readonly maxAttempts?: number;
   /** First pause; doubles up to 30 s. Default 200. */
   readonly retryDelayMs?: number;
-  /** How long temporary errors are endured before the record goes to the dead letters after all. Default 10 minutes. */
+  /** How long temporary errors are endured before the record goes to the dead letters after all. Default a day. */
   readonly patienceMs?: number;
   /** A handler that takes longer has failed once (it may still end, later: it must be idempotent anyway). Default 5 minutes. */
   readonly handleTimeoutMs?: number;
@@ -47,7 +48,7 @@ export interface SubscribeOptions extends RetryOptions {
   readonly topics: readonly Topic[];
   /**
    * At least once, in order of a key, one at a time per partition. A rejected promise is retried with
-   * backoff up to `maxAttempts`, then the record goes to the dead letters with the reason and the partition goes on.
+   * backoff as `RetryOptions` says, then the record goes to the dead letters with the reason and the partition goes on.
    */
   readonly handle: (record: BusRecord) => Promise<void>;
 }

@@ -28,7 +28,7 @@ export async function deliver(
   onFailure: (error: unknown) => void = () => {},
 ): Promise<Outcome> {
   const maxAttempts = retry.maxAttempts ?? 8;
-  const patienceMs = retry.patienceMs ?? 600_000;
+  const patienceMs = retry.patienceMs ?? 24 * 3_600_000;
   const startedAt = performance.now();
   let attempts = 0;
   let delayMs = retry.retryDelayMs ?? 200;
@@ -41,7 +41,9 @@ export async function deliver(
       const temporary = error instanceof AppError && error.retry && error.code !== 'bus.handler_timeout';
       onFailure(error);
       if (!temporary) attempts += 1;
-      const spent = temporary ? performance.now() - startedAt >= patienceMs : attempts >= maxAttempts;
+      // An error that its author calls final says the same each time; meanwhile everything behind it in the partition would wait.
+      const final = error instanceof AppError && !error.retry && error.kind !== 'internal';
+      const spent = final || (temporary ? performance.now() - startedAt >= patienceMs : attempts >= maxAttempts);
       if (spent) return { handled: false, reason: reasonOf(error) };
     }
     await sleep(delayMs, undefined, { signal });
