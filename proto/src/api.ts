@@ -5,7 +5,9 @@ import { taskStates } from './reports';
 import { priority } from './rpc';
 import { coverageKinds } from './spans';
 
-const id = z.uuid();
+/** In small letters, as PostgreSQL writes them: ids are compared and put into keys as text. */
+export const uuid = z.uuid().toLowerCase();
+const id = uuid;
 /** RFC 3339 with an offset. */
 const time = z.iso.datetime({ offset: true });
 

@@ -1,7 +1,7 @@
 /** What a box reports back, as JSON in telemetry. */
 
 import { z } from 'zod';
-import { taskError } from './rpc';
+import { sightingId, taskError } from './rpc';
 import { coverageSpan } from './spans';
 
 const id = z
@@ -16,7 +16,7 @@ export const isFinal = (state: TaskState): boolean => state !== 'accepted' && st
 
 export const matchReport = z.object({
   /** Of the sighting: the same face in the same frame always has the same id. With personId it names the match. */
-  sightingId: id,
+  sightingId,
   personId: id,
   cameraId: id,
   /** Unix ms UTC. */

@@ -12,6 +12,9 @@ const id = z
 /** 1 is the most urgent, 6 the least; 3 is what an operator's search gets. */
 export const priority = z.int().min(1).max(6);
 
+/** A name in object storage, too, so it has neither colons nor dots. */
+export const sightingId = z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/);
+
 export const taskCamera = z.object({ id, recorderId: id, channel: z.int().min(1).max(4096) });
 export type TaskCamera = z.infer<typeof taskCamera>;
 
@@ -77,8 +80,8 @@ export const queryDocument = z.object({
 export type QueryDocument = z.infer<typeof queryDocument>;
 
 /** Device to Star: where to PUT the crops of these sightings. */
-export const signCropUploadParams = z.strictObject({ sightingIds: z.array(id).min(1).max(50) });
-export const signCropUploadReply = z.object({ uploads: z.array(z.object({ sightingId: id, url: z.string() })) });
+export const signCropUploadParams = z.strictObject({ sightingIds: z.array(sightingId).min(1).max(50) });
+export const signCropUploadReply = z.object({ uploads: z.array(z.object({ sightingId, url: z.string() })) });
 export type SignCropUploadReply = z.infer<typeof signCropUploadReply>;
 
 /** The value of the shared attribute `recorder.<id>`. */

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Devices } from './create-devices';
 import { DEVICES } from './devices.token';
 
-const id = z.uuid();
+const id = api.uuid;
 const cursor = z.string().max(128).optional();
 const limit = z.coerce.number().int().min(1).max(200).default(50);
 const pageQuery = z.strictObject({ cursor, limit });

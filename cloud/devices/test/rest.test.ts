@@ -176,6 +176,9 @@ describe('recorders and cameras', () => {
       status: 200,
       body: { maxSessions: 4, name: 'Lobby' },
     });
+    // Ids are the same ids in capital letters.
+    expect((await call('PATCH', `/recorders/${made.body.id.toUpperCase()}`, { password: 'secret-2' })).status).toBe(200);
+    expect((await call('GET', `/edges/${edge.id.toUpperCase()}`)).body).toMatchObject({ id: edge.id });
     expect((await call<Page<Recorder>>('GET', `/edges/${edge.id}/recorders`)).body.items).toMatchObject([
       { id: made.body.id, maxSessions: 4 },
     ]);

@@ -19,3 +19,9 @@ export function decodeCursor<T extends z.ZodType>(list: string, cursor: string |
 }
 
 export const byAge = z.tuple([z.iso.datetime(), z.uuid()]);
+
+/** Behind every other: where a list by age begins. */
+export const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+/** SQL of a row's age as a cursor has it, in whole microseconds: a Date would lose three digits. */
+export const agePosition = `to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS position`;

@@ -23,7 +23,7 @@ export const draftSearch =
     const key = idempotencyKey === undefined ? null : checkedKey(idempotencyKey);
     const requestSha256 = createHash('sha256').update(JSON.stringify(input)).digest('hex');
     if (key !== null) {
-      const earlier = await deps.database.tenant(tenantId, (tx) => findByIdempotencyKey(tx, key));
+      const earlier = await deps.database.tenant(tenantId, (tx) => findByIdempotencyKey(tx, tenantId, key));
       if (earlier) return sameDraft(deps, tenantId, earlier, requestSha256);
     }
     const range = checkedRange(deps, input);
@@ -52,7 +52,7 @@ export const draftSearch =
       requestSha256,
     };
     const row = await deps.database.tenant(tenantId, async (tx) => {
-      if (!(await insertDraft(tx, tenantId, draft))) return findByIdempotencyKey(tx, key as string);
+      if (!(await insertDraft(tx, tenantId, draft))) return findByIdempotencyKey(tx, tenantId, key as string);
       await deps.audit(tx, { ...who(caller), action: 'search.drafted', subject: draft.id });
       return findSearch(tx, draft.id);
     });

@@ -66,6 +66,8 @@ export const followSearch =
     const ended = AbortSignal.any([signal, AbortSignal.timeout(deps.settings.maxStreamMs)]);
     const bell = doorbell();
     const unsubscribe = signals.subscribe(searchId, bell.ring);
+    // Not in the generator alone: one whose reader has gone before it began never runs, and so never ends.
+    ended.addEventListener('abort', unsubscribe, { once: true });
     try {
       const revision = await deps.database.tenant(caller.tenantId, async (tx) => (await requireSearch(tx, searchId)).revision);
       const resumed = lastEventId !== undefined && /^\d{1,15}$/.test(lastEventId) && Number(lastEventId) <= revision;

@@ -136,17 +136,23 @@ export async function listMatches(
   return rows.map(stored);
 }
 
+/** Parameters of a query travel in its URL, which servers cut off at 16 KB. */
+const idsOfOneQuery = 100;
+
 export async function matchesByIds(
   analytics: Analytics,
   tenantId: string,
   searchId: string,
   ids: readonly string[],
 ): Promise<StoredMatch[]> {
-  if (ids.length === 0) return [];
-  const rows = await analytics.forTenant(tenantId).query<MatchDbRow>(
-    `SELECT ${columns} FROM search_matches FINAL
-       WHERE tenant_id = {tenant:UUID} AND search_id = {search:UUID} AND match_id IN {ids:Array(String)}`,
-    { search: searchId, ids },
-  );
-  return rows.map(stored);
+  const found: StoredMatch[] = [];
+  for (let from = 0; from < ids.length; from += idsOfOneQuery) {
+    const rows = await analytics.forTenant(tenantId).query<MatchDbRow>(
+      `SELECT ${columns} FROM search_matches FINAL
+         WHERE tenant_id = {tenant:UUID} AND search_id = {search:UUID} AND match_id IN {ids:Array(String)}`,
+      { search: searchId, ids: ids.slice(from, from + idsOfOneQuery) },
+    );
+    found.push(...rows.map(stored));
+  }
+  return found;
 }

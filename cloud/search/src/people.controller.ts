@@ -3,13 +3,12 @@ import { Controller, Delete, Get, HttpCode, Inject, Patch, Post, Req } from '@ne
 import { ApiConsumes } from '@nestjs/swagger';
 import type { Caller } from '@star/platform';
 import { CurrentCaller, RequireRole, ZodAnswer, ZodBody, ZodParam, ZodQuery } from '@star/platform/nest';
-import { createPerson, page, person } from '@stardipper/proto';
+import { createPerson, uuid as id, page, person } from '@stardipper/proto';
 import { z } from 'zod';
 import type { SearchService } from './create-search';
 import { readPhoto } from './photo-body';
 import { SEARCH } from './search.token';
 
-const id = z.uuid();
 const changePerson = z.strictObject({ name: createPerson.shape.name.optional(), note: z.string().max(2000).optional() });
 const peopleQuery = z.strictObject({ cursor: z.string().max(512).optional(), limit: z.coerce.number().int().min(1).max(50).default(20) });
 

@@ -66,7 +66,7 @@ export const getPeople =
   async (caller: Caller, query: { cursor?: string; limit: number }): Promise<Page<Person>> => {
     const before = decodeCursor(listName, query.cursor, byAge);
     const [rows, photos] = await deps.database.tenant(caller.tenantId, async (tx) => {
-      const people = await listPeople(tx, before, query.limit + 1);
+      const people = await listPeople(tx, caller.tenantId, before, query.limit + 1);
       return [
         people,
         await lookAtPhotos(
@@ -81,7 +81,7 @@ export const getPeople =
     const last = page.at(-1);
     return {
       items: await Promise.all(page.map((row) => shown(deps, caller, row, photos))),
-      nextCursor: rows.length > page.length && last ? encodeCursor(listName, [last.created_at.toISOString(), last.id]) : null,
+      nextCursor: rows.length > page.length && last ? encodeCursor(listName, [last.position, last.id]) : null,
     };
   };
 
@@ -132,7 +132,7 @@ export const deletePerson =
   async (caller: Caller, id: string): Promise<void> => {
     await deps.database.tenant(caller.tenantId, async (tx) => {
       (await findPerson(tx, id, true)) ?? notFound(id);
-      if (await isSearchedFor(tx, id)) throw searchError('person.in_use', { personId: id });
+      if (await isSearchedFor(tx, caller.tenantId, id)) throw searchError('person.in_use', { personId: id });
       const photos = await photosOf(tx, [id]);
       await doomObjects(
         tx,

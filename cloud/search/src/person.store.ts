@@ -1,4 +1,5 @@
 import type { Tx } from '@star/platform';
+import { agePosition, lastId } from './cursor';
 
 export interface PersonRow {
   readonly id: string;
@@ -45,12 +46,17 @@ export const findPerson = async (tx: Tx, id: string, forUpdate = false): Promise
   )[0];
 
 /** Newest first, from after `before` (created_at, id). */
-export const listPeople = (tx: Tx, before: readonly [string, string] | undefined, limit: number): Promise<PersonRow[]> =>
-  tx.query<PersonRow>(
-    `SELECT id, name, note, created_at FROM search.people
-     WHERE $1::timestamptz IS NULL OR (date_trunc('milliseconds', created_at), id) < ($1, $2::uuid)
-     ORDER BY date_trunc('milliseconds', created_at) DESC, id DESC LIMIT $3`,
-    [before?.[0] ?? null, before?.[1] ?? null, limit],
+export const listPeople = (
+  tx: Tx,
+  tenantId: string,
+  before: readonly [string, string] | undefined,
+  limit: number,
+): Promise<(PersonRow & { position: string })[]> =>
+  tx.query(
+    `SELECT id, name, note, created_at, ${agePosition} FROM search.people
+     WHERE tenant_id = $1 AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, '${lastId}'))
+     ORDER BY created_at DESC, id DESC LIMIT $4`,
+    [tenantId, before?.[0] ?? null, before?.[1] ?? null, limit],
   );
 
 export const deletePersonRow = (tx: Tx, id: string): Promise<number> => tx.execute('DELETE FROM search.people WHERE id = $1', [id]);
@@ -115,9 +121,17 @@ export const embeddingsOf = (tx: Tx, personIds: readonly string[], packId: strin
     packId,
   ]);
 
-export const isSearchedFor = async (tx: Tx, personId: string): Promise<boolean> =>
-  (await tx.query("SELECT 1 FROM search.searches WHERE state = 'running' AND person_ids @> ARRAY[$1::uuid] LIMIT 1", [personId])).length >
-  0;
+export const isSearchedFor = async (tx: Tx, tenantId: string, personId: string): Promise<boolean> =>
+  (
+    await tx.query("SELECT 1 FROM search.searches WHERE tenant_id = $1 AND state = 'running' AND person_ids @> ARRAY[$2::uuid] LIMIT 1", [
+      tenantId,
+      personId,
+    ])
+  ).length > 0;
+
+/** Until the transaction ends none of them can be deleted. In order, so that two searches of the same people cannot wait for each other. */
+export const holdPeople = (tx: Tx, personIds: readonly string[]): Promise<unknown> =>
+  tx.query('SELECT id FROM search.people WHERE id = ANY($1) ORDER BY id FOR KEY SHARE', [personIds]);
 
 /** To be deleted from storage `afterS` seconds from now, unless pardoned before. */
 export const doomObjects = (tx: Tx, tenantId: string, keys: readonly string[], afterS = 0): Promise<number> =>

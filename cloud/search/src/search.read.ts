@@ -37,7 +37,7 @@ export const readSearches =
   async (caller: Caller, query: { cursor?: string; limit: number }): Promise<Page<Search>> => {
     const before = decodeCursor(listName, query.cursor, byAge);
     return deps.database.tenant(caller.tenantId, async (tx) => {
-      const rows = await listSearches(tx, before, query.limit + 1);
+      const rows = await listSearches(tx, caller.tenantId, before, query.limit + 1);
       const page = rows.slice(0, query.limit);
       const tasks = await tasksOf(
         tx,
@@ -51,7 +51,7 @@ export const readSearches =
             tasks.filter((task) => task.search_id === row.id),
           ),
         ),
-        nextCursor: rows.length > page.length && last ? encodeCursor(listName, [last.created_at.toISOString(), last.id]) : null,
+        nextCursor: rows.length > page.length && last ? encodeCursor(listName, [last.position, last.id]) : null,
       };
     });
   };

@@ -1,6 +1,7 @@
 import type { Tx } from '@star/platform';
 import type { Estimate, TaskError, TaskState } from '@stardipper/proto';
 import type { KindTotals } from './coverage';
+import { agePosition, lastId } from './cursor';
 import type { SearchState, StarTaskState, TaskFacts } from './task-state';
 
 /** PostgreSQL channel; the payload is the id of the search that changed. */
@@ -80,16 +81,23 @@ export const findSearch = async (tx: Tx, id: string): Promise<SearchRow | undefi
 export const lockSearch = async (tx: Tx, id: string): Promise<SearchRow | undefined> =>
   (await tx.query<SearchRow>(`SELECT ${searchColumns} FROM search.searches WHERE id = $1 FOR UPDATE`, [id]))[0];
 
-export const findByIdempotencyKey = async (tx: Tx, key: string): Promise<SearchRow | undefined> =>
-  (await tx.query<SearchRow>(`SELECT ${searchColumns} FROM search.searches WHERE idempotency_key = $1`, [key]))[0];
+export const findByIdempotencyKey = async (tx: Tx, tenantId: string, key: string): Promise<SearchRow | undefined> =>
+  (
+    await tx.query<SearchRow>(`SELECT ${searchColumns} FROM search.searches WHERE tenant_id = $1 AND idempotency_key = $2`, [tenantId, key])
+  )[0];
 
 /** Newest first, from after `before` (created_at, id). */
-export const listSearches = (tx: Tx, before: readonly [string, string] | undefined, limit: number): Promise<SearchRow[]> =>
-  tx.query<SearchRow>(
-    `SELECT ${searchColumns} FROM search.searches
-     WHERE $1::timestamptz IS NULL OR (date_trunc('milliseconds', created_at), id) < ($1, $2::uuid)
-     ORDER BY date_trunc('milliseconds', created_at) DESC, id DESC LIMIT $3`,
-    [before?.[0] ?? null, before?.[1] ?? null, limit],
+export const listSearches = (
+  tx: Tx,
+  tenantId: string,
+  before: readonly [string, string] | undefined,
+  limit: number,
+): Promise<(SearchRow & { position: string })[]> =>
+  tx.query(
+    `SELECT ${searchColumns}, ${agePosition} FROM search.searches
+     WHERE tenant_id = $1 AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, '${lastId}'))
+     ORDER BY created_at DESC, id DESC LIMIT $4`,
+    [tenantId, before?.[0] ?? null, before?.[1] ?? null, limit],
   );
 
 export interface StateChange {

@@ -3,12 +3,11 @@ import { Readable } from 'node:stream';
 import { Controller, Delete, Get, Header, Headers, HttpCode, Inject, Post, Req, StreamableFile } from '@nestjs/common';
 import type { Caller } from '@star/platform';
 import { CurrentCaller, RequireRole, ZodAnswer, ZodBody, ZodParam, ZodQuery } from '@star/platform/nest';
-import { coverageRow, coverageTotals, createSearch, match, page, search as searchAnswer, setVerdict } from '@stardipper/proto';
+import { coverageRow, coverageTotals, createSearch, uuid as id, match, page, search as searchAnswer, setVerdict } from '@stardipper/proto';
 import { z } from 'zod';
 import type { SearchService } from './create-search';
 import { SEARCH } from './search.token';
 
-const id = z.uuid();
 const cursor = z.string().max(512).optional();
 const limit = (most: number, usual: number) => z.coerce.number().int().min(1).max(most).default(usual);
 const time = z.iso.datetime({ offset: true });
@@ -127,6 +126,7 @@ export class SearchesController {
     const end = () => gone.abort();
     stream.once('close', end);
     request.raw.socket.once('close', end);
+    if (request.raw.socket.destroyed) end();
     stream.once('close', () => request.raw.socket.off('close', end));
     return new StreamableFile(stream, { type: 'text/event-stream; charset=utf-8' });
   }

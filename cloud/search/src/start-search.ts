@@ -4,7 +4,7 @@ import { createTaskParams, type devices, maxPayloadBytes, objectKeys, queryDocum
 import { requireCameras, requirePeople } from './draft-search';
 import { byEdge, chunks, maxCamerasOfTask, taskCameras } from './estimate-search';
 import { who } from './people';
-import { embeddingsOf, peopleForPack } from './person.store';
+import { embeddingsOf, holdPeople, peopleForPack } from './person.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
@@ -77,6 +77,7 @@ interface QueryRef {
 }
 
 async function writeQuery(deps: SearchDeps, tx: Tx, tenantId: string, search: SearchRow): Promise<QueryRef> {
+  await holdPeople(tx, search.person_ids);
   requirePeople(await peopleForPack(tx, search.person_ids, search.pack_id), search.person_ids, search.pack_id);
   const rows = await embeddingsOf(tx, search.person_ids, search.pack_id);
   const persons = search.person_ids.map((id) => ({

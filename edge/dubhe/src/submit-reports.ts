@@ -1,10 +1,9 @@
-import { type dubhe, maxReportBytes } from '@stardipper/proto';
+import { type dubhe, maxReportBytes, sightingId } from '@stardipper/proto';
 import { dubheErrors } from './dubhe.errors';
 import type { NewReport, OutgoingStore } from './outgoing.store';
 
 const reportId = /^[\w.:-]{1,128}$/;
 const telemetryKey = /^[A-Za-z]\w{0,63}$/;
-const sightingId = /^[\w.:-]{1,64}$/;
 const maxCropsPerReport = 1000;
 const maxReportsPerSubmission = 10_000;
 
@@ -22,7 +21,7 @@ function checked(report: dubhe.Report, nowMs: number): NewReport {
   if (!reportId.test(report.id)) throw dubheErrors.reportMalformed(id, 'id');
   if (!telemetryKey.test(report.key)) throw dubheErrors.reportMalformed(id, 'key');
   if (!Number.isSafeInteger(report.atMs) || report.atMs < 0) throw dubheErrors.reportMalformed(id, 'at_ms');
-  if (report.cropSightingIds.length > maxCropsPerReport || !report.cropSightingIds.every((crop) => sightingId.test(crop)))
+  if (report.cropSightingIds.length > maxCropsPerReport || !report.cropSightingIds.every((crop) => sightingId.safeParse(crop).success))
     throw dubheErrors.reportMalformed(id, 'crop_sighting_ids');
   if (!isJsonObject(report.bodyJson)) throw dubheErrors.reportMalformed(id, 'body_json');
   return { id: report.id, key: report.key, body: report.bodyJson, atMs: report.atMs || nowMs, cropSightingIds: report.cropSightingIds };
