@@ -500,7 +500,7 @@ describe('abuse', () => {
     await stop();
   });
 
-  it('refuses more sessions than it bears, and queues no more than a hundred messages before log-in', async () => {
+  it('refuses more sessions than it bears, and reads what came with a log-in when that is decided', async () => {
     const { devices, port, stop } = await world.devices({ hub: { maxSessions: 1 } });
     const [a, b] = [await anEdge(world, devices, port), await anEdge(world, devices, port)];
     const first = await Device.connect(port, { username: a.token });
@@ -512,7 +512,17 @@ describe('abuse', () => {
       { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true, clientId: '', keepalive: 60, username: b.token },
       ...Array.from({ length: 101 }, () => ping),
     );
-    await eager.whenClosed();
+    await until(() => eager.count('pingresp') === 101);
+    await stop();
+  });
+
+  it('gives whoever wants to register a minute in all, whatever it does meanwhile', async () => {
+    const { port, stop } = await world.devices({ hub: { provisionTimeoutMs: 300 } });
+    const idle = await RawClient.open(port);
+    idle.send({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true, clientId: 'provision', keepalive: 60 });
+    await idle.packet('connack');
+    const pinging = setInterval(() => idle.send({ cmd: 'pingreq' }), 20);
+    await idle.whenClosed().finally(() => clearInterval(pinging));
     await stop();
   });
 });

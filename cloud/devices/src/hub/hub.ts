@@ -168,9 +168,8 @@ export class Hub {
     for (const { connection, keepAliveMs, provision } of [...this.#guests.values()]) {
       // Counted from the beginning: a byte now and then is no login.
       if (keepAliveMs === undefined && now - connection.openedAt > connectTimeoutMs) connection.close(closeReasons.maximumConnectTime);
-      else if (provision?.answeredAt !== undefined && now - provision.answeredAt > provisionTimeoutMs) {
-        connection.close(closeReasons.maximumConnectTime);
-      } else if (keepAliveMs !== undefined && now - connection.lastReadAt > keepAliveMs) connection.close(closeReasons.keepAliveTimeout);
+      else if (provision && now - connection.openedAt > provisionTimeoutMs) connection.close(closeReasons.maximumConnectTime);
+      else if (keepAliveMs !== undefined && now - connection.lastReadAt > keepAliveMs) connection.close(closeReasons.keepAliveTimeout);
       else connection.resume();
     }
   }

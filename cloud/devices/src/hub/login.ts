@@ -3,9 +3,6 @@ import type { EdgeIdentity } from '../edges/edge';
 import { type ConnackReason, connackReasons, connackReturnCode, type Login, refusalReason } from './connack';
 import { type Connection, closeReasons, type PacketHandler } from './connection';
 
-/** Messages a device sends before its login is decided wait; more than this, and it is closed. */
-const maxEarlyPackets = 100;
-
 export interface LoginPorts {
   /** Whose credentials these are; undefined: nobody's. A rejection means Star cannot tell now. */
   logIn(login: Login): Promise<EdgeIdentity | undefined>;
@@ -19,9 +16,9 @@ export interface LoginPorts {
   abandoned(connection: Connection): void;
 }
 
-/** The first stage of every connection: CONNECT, and what comes in before its answer. */
+/** The first stage of every connection: CONNECT. What a device sends before its login is decided is not read until then. */
 export class LoginHandler implements PacketHandler {
-  readonly #early: Packet[] = [];
+  #asked = false;
   #handedOver = false;
 
   constructor(
@@ -32,7 +29,7 @@ export class LoginHandler implements PacketHandler {
   ) {}
 
   ready(): boolean {
-    return true;
+    return !this.#asked;
   }
 
   closed(): void {
@@ -40,10 +37,9 @@ export class LoginHandler implements PacketHandler {
   }
 
   receive(packet: Packet): void {
-    if (packet.cmd === 'connect') {
-      void this.#decide(packet);
-    } else if (this.#early.length >= maxEarlyPackets) this.connection.close(closeReasons.quotaExceeded);
-    else this.#early.push(packet);
+    this.#asked = true;
+    if (packet.cmd === 'connect') void this.#decide(packet);
+    else this.connection.close(closeReasons.protocolError);
   }
 
   async #decide(connect: IConnectPacket): Promise<void> {
@@ -91,7 +87,6 @@ export class LoginHandler implements PacketHandler {
     const handler = enter();
     this.#handedOver = true;
     connection.handOver(handler);
-    for (const packet of this.#early.splice(0)) if (connection.open) handler.receive(packet);
   }
 
   #refuse(reason: ConnackReason): void {

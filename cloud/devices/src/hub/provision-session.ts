@@ -9,13 +9,11 @@ export interface ProvisionPorts {
   closed(session: ProvisionSession): void;
 }
 
-/** A client that has nothing but a provisioning key: it may ask once to become a device. */
+/** A client that has nothing but a provisioning key: it may ask to become a device, and has a minute for it. */
 export class ProvisionSession implements PacketHandler {
   #busy = false;
   #replyQos: 0 | 1 = 1;
   #messageId = 0;
-  /** performance.now() of the answer; the hub closes the session a minute later. */
-  answeredAt: number | undefined;
 
   constructor(
     readonly connection: Connection,
@@ -83,7 +81,6 @@ export class ProvisionSession implements PacketHandler {
   async #answer(packet: IPublishPacket): Promise<void> {
     const response = await this.ports.provision(parseJson(packet.payload));
     this.#ack(packet, 0);
-    this.answeredAt = performance.now();
     const message = {
       cmd: 'publish',
       topic: provisionResponseTopic,

@@ -13,6 +13,9 @@ export interface TelemetryDeps {
   readonly log: Log;
 }
 
+/** What a record costs in memory besides its body; a message may hold thousands of tiny ones. */
+const recordBytes = 1000;
+
 interface Read {
   readonly records: BusRecord[];
   readonly rejected: RejectedReport[];
@@ -28,6 +31,7 @@ export const acceptTelemetry =
   async (edge: EdgeIdentity, entries: readonly TelemetryEntry[]): Promise<void> => {
     const read: Read = { records: [], rejected: [], bytes: 0 };
     for (const entry of entries) readEntry(edge, entry, read);
+    read.bytes += read.records.length * recordBytes;
     if (read.records.length > 0) await append(batcher, read);
     if (read.rejected.length === 0) return;
     log.warn({ edgeId: edge.id, reasons: read.rejected.map((r) => r.reason) }, 'reports were rejected');

@@ -44,11 +44,14 @@ async function listenOnce(
   onStanding: () => void,
 ): Promise<void> {
   const client = new Client({ ...settings, query_timeout: heartbeatMs });
-  const broken = new Promise<never>((_, reject) => {
-    client.on('error', reject);
-    client.on('end', () => reject(new Error('the connection ended')));
-  });
-  broken.catch(() => {});
+  let broken: unknown;
+  const awake = new AbortController();
+  const wake = (error: unknown) => {
+    broken ??= error;
+    awake.abort();
+  };
+  client.on('error', wake);
+  client.on('end', () => wake(new Error('the connection ended')));
   const stop = () => void client.end().catch(() => {});
   try {
     await client.connect();
@@ -58,9 +61,9 @@ async function listenOnce(
     await client.query(`LISTEN ${escapeIdentifier(channel)}`);
     onStanding();
     while (!signal.aborted) {
-      // `end` wakes the race when the signal aborts, so the timer never delays a shutdown.
-      const beat = new AbortController();
-      await Promise.race([broken, sleep(heartbeatMs, undefined, { signal: beat.signal })]).finally(() => beat.abort());
+      // `end` also comes when the signal aborts, so the pause never delays a shutdown.
+      await sleep(heartbeatMs, undefined, { signal: awake.signal }).catch(() => {});
+      if (broken) throw broken;
       await client.query('SELECT 1');
     }
   } finally {
