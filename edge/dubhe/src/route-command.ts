@@ -2,8 +2,9 @@ import { AgentError, type AgentName, agentSocket, type Clock, callUnary, dial } 
 import { agent, type CommandMethod, commandOwners, maxPayloadBytes } from '@stardipper/proto';
 import { z } from 'zod';
 
-/** More than Star ever sends at once; what is over it is answered, not queued. */
 const maxAtOnce = 64;
+/** A box that was away for days finds all that was asked meanwhile; what is over this is answered as busy. */
+const maxWaiting = 1000;
 const attemptMs = 5_000;
 
 const commandSchema = z.object({ method: z.string().min(1).max(64), params: z.unknown().optional() });
@@ -31,6 +32,7 @@ export interface RouterOptions {
 /** Carries Star's commands to the agents that own them. Dubhe does not look into the parameters. */
 export class CommandRouter {
   private readonly clients = new Map<AgentName, agent.CommandServiceClient>();
+  private readonly waiting: (() => void)[] = [];
   private running = 0;
   private handled = 0;
   private failed = 0;
@@ -43,8 +45,8 @@ export class CommandRouter {
     if (!command) return refusal('command.malformed');
     const { method, paramsJson } = command;
     if (!isOwned(method)) return refusal('command.unknown_method', { method });
-    if (this.running >= maxAtOnce) return refusal('command.busy');
-    this.running++;
+    if (this.waiting.length >= maxWaiting) return refusal('command.busy');
+    await this.turn();
     try {
       const reply = await this.carry(commandOwners[method], method, paramsJson);
       this.handled++;
@@ -54,8 +56,16 @@ export class CommandRouter {
       const known = error instanceof AgentError ? error : new AgentError('internal', 'internal', {}, error);
       return refusal(known.code, known.params);
     } finally {
-      this.running--;
+      const next = this.waiting.shift();
+      if (next) next();
+      else this.running--;
     }
+  }
+
+  /** In the order in which they came: a cancelTask does not overtake its createTask. */
+  private async turn(): Promise<void> {
+    if (this.running >= maxAtOnce) return new Promise((resolve) => this.waiting.push(resolve));
+    this.running++;
   }
 
   /**
@@ -90,7 +100,12 @@ export class CommandRouter {
   }
 
   stats(): Record<string, number> {
-    return { commands_handled: this.handled, commands_failed: this.failed, commands_running: this.running };
+    return {
+      commands_handled: this.handled,
+      commands_failed: this.failed,
+      commands_running: this.running,
+      commands_waiting: this.waiting.length,
+    };
   }
 
   close(): void {

@@ -121,8 +121,9 @@ describe('commands', () => {
       expires: true,
     });
     expect(await hub.call('box-1', 'cancelTask', {})).toEqual({ error: { code: 'task.not_found', params: { taskId: 'x' } } });
-    const many = await Promise.all(Array.from({ length: 40 }, (_, n) => hub.call('box-1', 'createTask', { n })));
-    expect(many).toHaveLength(40);
+    // As after a weekend without a line: all that was asked meanwhile arrives at once.
+    const many = await Promise.all(Array.from({ length: 300 }, (_, n) => hub.call('box-1', 'createTask', { n })));
+    expect(many).toEqual(Array.from({ length: 300 }, (_, n) => expect.objectContaining({ params: { n } })));
   });
 
   it('wait for Merak while it restarts', async () => {

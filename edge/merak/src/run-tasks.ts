@@ -140,12 +140,13 @@ export class TaskRunner {
     if (!signal.aborted) tasks.putQuery(taskId, document);
   }
 
-  private giveUp(taskId: string, error: unknown, signal: AbortSignal): void {
+  private async giveUp(taskId: string, error: unknown, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     this.deps.box.log.warn({ err: error, taskId }, 'task failed');
     const { code, params } = asAgentError(error);
-    // A disk too full for the query heals by itself.
+    // A disk too full for the query heals by itself, but not at once; meanwhile Star is not to be asked for it again.
     if (error instanceof AgentError) this.doomed.set(taskId, { code, params });
+    else await this.deps.box.clock.sleep(this.deps.box.settings.retryMs, signal).catch(() => {});
     this.poke();
   }
 
