@@ -26,7 +26,7 @@ async function runServices(settings: AppSettings): Promise<Running> {
   const services = composeServices(base, settings.STAR_ROLE);
   const app: HttpApp = await createHttpApp(services.module, {
     verifier: base.verifier,
-    host: settings.STAR_HOST,
+    host: settings.STAR_HTTP_HOST,
     port: settings.STAR_HTTP_PORT,
     metrics: base.metrics,
     log: base.log,
@@ -65,7 +65,7 @@ async function runGateway(settings: AppSettings): Promise<Running> {
   const app = await createHttpApp(GatewayModule, {
     // No route of its own asks for a token: each service checks it itself.
     verifier: { verify: () => Promise.reject(new Error('the gateway has no routes of its own')) },
-    host: settings.STAR_HOST,
+    host: settings.STAR_HTTP_HOST,
     port: settings.STAR_HTTP_PORT,
     log: createLogger({ service: 'gateway', level: settings.STAR_LOG_LEVEL }),
     metrics: createMetrics({ service: 'gateway' }),

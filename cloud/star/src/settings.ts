@@ -50,7 +50,10 @@ export type Role = (typeof roles)[number];
 export const appSettings = z.object({
   STAR_ROLE: z.enum(roles),
   STAR_DATA: z.string(),
+  /** Of the boxes' connections. */
   STAR_HOST: z.string(),
+  /** What only the gateway asks listens to nobody outside. */
+  STAR_HTTP_HOST: z.string(),
   STAR_HTTP_PORT: port,
   STAR_MQTT_PORT: port,
   STAR_PUBLIC_URL: z.url(),

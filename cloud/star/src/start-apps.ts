@@ -33,7 +33,7 @@ export async function startApps(settings: StarSettings, parts: Parts, console: s
   const ports = { tenants: await freePort(), devices: await freePort(), search: await freePort() };
   const services = await Promise.all(
     (['tenants', 'devices', 'search'] as const).map((role) =>
-      start(role, { STAR_HTTP_PORT: String(ports[role]), STAR_DEVICES_ADDRESS: `unix:${socket}` }),
+      start(role, { STAR_HTTP_HOST: '127.0.0.1', STAR_HTTP_PORT: String(ports[role]), STAR_DEVICES_ADDRESS: `unix:${socket}` }),
     ),
   );
   const gateway = await start('gateway', {
@@ -51,6 +51,7 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
   return {
     STAR_DATA: settings.STAR_DATA,
     STAR_HOST: settings.STAR_HOST,
+    STAR_HTTP_HOST: settings.STAR_HOST,
     STAR_MQTT_PORT: String(settings.STAR_MQTT_PORT),
     STAR_PUBLIC_URL: publicUrl,
     STAR_DATABASE_URL: parts.databaseUrl,
