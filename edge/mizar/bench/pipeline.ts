@@ -1,6 +1,6 @@
 /**
- * Keyframes per second of the whole pipeline beside what its stages do alone, and an exact match beside one pass over
- * its memory; figures and ratios of one run on one machine. After a build:
+ * Keyframes per second of the whole pipeline beside what its stages do alone; figures and ratios of one run on one
+ * machine. After a build:
  *
  *   STAR_MODELS=… STAR_PORTRAITS=… node edge/mizar/bench/pipeline.ts [clip]
  *
@@ -19,10 +19,9 @@ import { indexSegment } from '../dist/index-segment.js';
 import { FaceIndex } from '../dist/index-store/face-index.store.js';
 import { FrameSlots } from '../dist/inference/frame-slots.js';
 import { InferencePool } from '../dist/inference/pool.js';
-import { VectorBlock } from '../dist/match/best-matches.js';
 import { loadPack } from '../dist/pack/load-pack.js';
 import type { LoadedPack } from '../dist/pack/pack.js';
-import type { StageFrames } from './stage-worker.ts';
+import type { StageFrames } from './support/stage-worker.ts';
 
 const never = new AbortController().signal;
 const folder = mkdtempSync(join(tmpdir(), 'mizar-bench-'));
@@ -107,7 +106,10 @@ async function openStages(
   for await (const { slot } of decodeFrames(segment, { tools, slots, threads: 1, signal: never })) frames.push(slot.pixels);
   const { width, height, colour } = segment;
   const workerData: StageFrames = { pack, frames, width, height, colour };
-  const workers = Array.from({ length: threads }, () => new Worker(join(import.meta.dirname, 'stage-worker.ts'), { workerData }));
+  const workers = Array.from(
+    { length: threads },
+    () => new Worker(join(import.meta.dirname, 'support', 'stage-worker.ts'), { workerData }),
+  );
   const next = async <T>(w: Worker): Promise<T> => (await once(w, 'message'))[0] as T;
   const hello = await Promise.all(workers.map((w) => next<{ facesPerFrame: number }>(w)));
   return {
@@ -169,48 +171,7 @@ async function benchPipeline(): Promise<void> {
   figure('pipeline / limit (target 0.75)', median(rounds.map((r) => r.whole / r.limit)), '');
 }
 
-function benchMatch(): void {
-  const [rows, dimension] = [1_000_000, 128];
-  const block = new VectorBlock(dimension, rows);
-  for (let i = 0; i < block.vectors.length; i++) block.vectors[i] = ((i * 2654435761) % 1000) / 1000 - 0.5;
-  const query = block.vectors.slice(0, dimension);
-  const copy = new Float32Array(block.vectors.length);
-  const time = (work: () => void): number => {
-    const began = performance.now();
-    work();
-    return performance.now() - began;
-  };
-  const rounds = Array.from({ length: 9 }, () => ({
-    match: time(() => block.cosines(rows, query)),
-    // Sums of all of it, eight at once: the plainest thing that must read every number.
-    pass: time(() => sum(block.vectors)),
-    copy: time(() => copy.set(block.vectors)),
-  }));
-  const [match, pass, copied] = [median(rounds.map((r) => r.match)), median(rounds.map((r) => r.pass)), median(rounds.map((r) => r.copy))];
-  figure('exact match, 1 query x 1,000,000 x 128', match, 'ms');
-  figure('one pass over that memory (sum)', pass, 'ms');
-  figure('one copy of that memory (memcpy)', copied, 'ms');
-  figure('copy / match', median(rounds.map((r) => r.copy / r.match)), '');
-  figure('pass / match (target 0.7)', median(rounds.map((r) => r.pass / r.match)), '');
-}
-
-function sum(v: Float32Array): number {
-  let [a, b, c, d, e, f, g, h] = [0, 0, 0, 0, 0, 0, 0, 0];
-  for (let i = 0; i < v.length; i += 8) {
-    a += v[i]!;
-    b += v[i + 1]!;
-    c += v[i + 2]!;
-    d += v[i + 3]!;
-    e += v[i + 4]!;
-    f += v[i + 5]!;
-    g += v[i + 6]!;
-    h += v[i + 7]!;
-  }
-  return a + b + c + d + e + f + g + h;
-}
-
 try {
-  benchMatch();
   await benchPipeline();
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -1,9 +1,9 @@
 /** One stage alone, on as many threads as the pipeline has: what a thread does per second when it does nothing else. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Detection } from '../dist/faces/yunet.js';
-import { type YuvColour, YuvFrame } from '../dist/faces/yuv-frame.js';
-import { FaceEngine } from '../dist/inference/face-engine.js';
-import type { LoadedPack } from '../dist/pack/pack.js';
+import type { Detection } from '../../dist/faces/yunet.js';
+import { type YuvColour, YuvFrame } from '../../dist/faces/yuv-frame.js';
+import { FaceEngine } from '../../dist/inference/face-engine.js';
+import type { LoadedPack } from '../../dist/pack/pack.js';
 
 export interface StageFrames {
   readonly pack: LoadedPack;
