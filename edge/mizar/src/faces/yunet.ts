@@ -27,6 +27,9 @@ const clamp01 = (v: number): number => (v < 0 ? 0 : v > 1 ? 1 : v);
 /**
  * Cells whose score = sqrt(cls * obj) reaches `minScore`, before suppression. Nearly every cell fails, so they
  * are compared by the square and nothing is computed for them. Formula: libfacedetection.train's YuNet head.
+ *
+ * A cell with NaN or infinity anywhere, or whose box has no finite area, is dropped: one such box would overlap
+ * every other, as far as arithmetic can tell, and suppress them all. Boxes beyond the frame are kept as they are.
  */
 export function decodeYunet(maps: readonly YunetMaps[], minScore: number): Detection[] {
   const found: Detection[] = [];
@@ -35,7 +38,7 @@ export function decodeYunet(maps: readonly YunetMaps[], minScore: number): Detec
     const cells = columns * rows;
     for (let i = 0; i < cells; i++) {
       const product = clamp01(cls[i]!) * clamp01(obj[i]!);
-      // NaN, from a broken model, fails this too.
+      // NaN fails this too.
       if (!(product >= least)) continue;
       const column = i % columns;
       const row = (i - column) / columns;
@@ -46,17 +49,23 @@ export function decodeYunet(maps: readonly YunetMaps[], minScore: number): Detec
         landmarks[k * 2] = (kps[i * 10 + k * 2]! + column) * stride;
         landmarks[k * 2 + 1] = (kps[i * 10 + k * 2 + 1]! + row) * stride;
       }
-      found.push({
+      const face = {
         x: (column + bbox[i * 4]!) * stride - width / 2,
         y: (row + bbox[i * 4 + 1]!) * stride - height / 2,
         width,
         height,
         score: Math.sqrt(product),
         landmarks,
-      });
+      };
+      if (Number.isFinite(cls[i]! + obj[i]!) && isWhole(face)) found.push(face);
     }
   }
   return found;
+}
+
+function isWhole({ x, y, width, height, landmarks }: Detection): boolean {
+  const area = width * height;
+  return area > 0 && Number.isFinite(area + x + y) && landmarks.every(Number.isFinite);
 }
 
 export function iou(a: Detection, b: Detection): number {
@@ -67,9 +76,9 @@ export function iou(a: Detection, b: Detection): number {
   return common / (a.width * a.height + b.width * b.height - common);
 }
 
-/** Best first, at most `limit`; of two that overlap by more than `maxIou` the better one stays. Ties go by place, so the result is the same every time. */
+/** Best first, at most `limit`; of two that overlap by more than `maxIou` the better one stays. Ties go by place and size, so the boxes are the same every time. */
 export function suppress(found: readonly Detection[], maxIou: number, limit: number): Detection[] {
-  const order = [...found].sort((a, b) => b.score - a.score || a.y - b.y || a.x - b.x);
+  const order = [...found].sort((a, b) => b.score - a.score || a.y - b.y || a.x - b.x || a.width - b.width || a.height - b.height);
   const kept: Detection[] = [];
   for (const next of order) {
     if (kept.length === limit) break;
