@@ -23,9 +23,9 @@ import {
 } from './wasm-assembly';
 
 /**
- * Dot products with WebAssembly's 128-bit vectors, as fast as the memory can be read: plain JavaScript takes 400 ms for
- * a million of 128, this some 25. Two or four rows at a time, to load the query less often, took three times as long: the
- * processor reads ahead along one stream, not along several that are a row apart.
+ * Dot products with WebAssembly's 128-bit vectors, nearly as fast as the memory can be read: plain JavaScript takes
+ * 400 ms for a million of 128, this some 25. Two or four rows at a time, to load the query less often, took three times
+ * as long on an AMD EPYC, probably because it reads ahead along one stream and not along several that are a row apart.
  */
 const [VECTORS, ROWS, BYTES, QUERY, SCORES, END, AT, SUM] = [0, 1, 2, 3, 4, 5, 6, 7];
 
