@@ -87,6 +87,7 @@ export const camera = z.object({
 export type Camera = z.infer<typeof camera>;
 
 export const createPerson = z.strictObject({ name: z.string().trim().min(1).max(120), note: z.string().max(2000).default('') });
+export const photoStates = ['embedded', 'waiting', 'refused'] as const;
 export const photo = z.object({
   id,
   url: z.string(),
@@ -94,10 +95,29 @@ export const photo = z.object({
   height: z.int(),
   quality: z.number(),
   facePx: z.int(),
+  /** What the model pack in use makes of it; a person is searched for by the photos that are embedded. */
+  state: z.enum(photoStates),
+  /** Why it is refused, or why it still waits after it was tried. */
+  refusal: z.object({ code: z.string(), params: z.record(z.string(), z.unknown()) }).nullable(),
   createdAt: time,
 });
 export const person = z.object({ id, name: z.string(), note: z.string(), photos: z.array(photo), createdAt: time });
 export type Person = z.infer<typeof person>;
+
+/**
+ * The model pack that Star embeds photos with, and how far the caller's photos have come with it. After a change they
+ * are embedded again in the background; whoever still waits is refused to searches with `person.not_embedded`.
+ */
+export const packInUse = z.object({
+  /** Null until Star's Mizar has been heard for the first time. */
+  pack: z.object({ packId: z.string(), since: time }).nullable(),
+  photos: z.object({ embedded: z.int(), waiting: z.int(), refused: z.int() }),
+  /** People with photos: ready to be searched for, waiting, or with every photo refused. */
+  people: z.object({ ready: z.int(), waiting: z.int(), refused: z.int() }),
+  /** Why photos are refused, most frequent first. */
+  refusals: z.array(z.object({ code: z.string(), photos: z.int() })),
+});
+export type PackInUse = z.infer<typeof packInUse>;
 
 export const createSearch = z.strictObject({
   name: z.string().trim().max(120).default(''),

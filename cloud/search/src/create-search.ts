@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cancelSearch, deleteSearch } from './cancel-search';
 import { draftSearch } from './draft-search';
+import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
 import { createSignals, followSearch } from './follow-search';
 import { readMatches, setVerdict } from './matches';
+import { readPackInUse } from './pack.read';
 import { addPhoto, changePerson, createPerson, deleteDoomedObjects, deletePerson, deletePhoto, getPeople, getPerson } from './people';
 import { defaultSearchSettings, type SearchDeps, type SearchSettings } from './ports';
 import { readCoveragePage, readSearch, readSearches } from './search.read';
@@ -16,6 +18,8 @@ export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now'> {
   readonly now?: () => Date;
   /** What the sweep could not do; it tries again. */
   readonly onSweepError?: (error: unknown) => void;
+  /** Why photos cannot be embedded at the moment; it tries again. */
+  readonly onEmbedError?: (error: unknown) => void;
 }
 
 /** The use cases of search. Nothing runs until `run`. */
@@ -36,6 +40,7 @@ export function createSearch(options: SearchOptions) {
     deletePerson: deletePerson(deps),
     addPhoto: addPhoto(deps),
     deletePhoto: deletePhoto(deps),
+    readPackInUse: readPackInUse(deps),
     draftSearch: draftSearch(deps),
     startSearch: startSearch(deps),
     cancelSearch: cancelSearch(deps),
@@ -50,9 +55,10 @@ export function createSearch(options: SearchOptions) {
     takeRpcResult: takeRpcResult(deps),
     expireTasks: expire,
     deleteDoomedObjects: deleteDoomed,
-    /** Hears changes for followers and sweeps, until `signal` aborts. Resolves when changes are heard. */
+    /** Hears changes for followers, sweeps and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */
     async run(signal: AbortSignal): Promise<void> {
       await signals.listen(deps.database, signal);
+      void keepPhotosEmbedded(deps, signal, options.onEmbedError);
       void sweep(signal, deps.settings.sweepEveryMs, [expire, deleteDoomed], options.onSweepError);
     },
   };

@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Caller } from '@star/platform';
 import type { CreateSearch, devices, Search, Span } from '@stardipper/proto';
+import { type PersonForPack, peopleForPack, wantPeople } from './embedding.store';
 import { estimateSearch } from './estimate-search';
 import { who } from './people';
-import { peopleForPack } from './person.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
@@ -30,9 +30,7 @@ export const draftSearch =
     const personIds = [...new Set(input.personIds)];
     const cameraIds = [...new Set(input.cameraIds)];
     const pack = await deps.embedder.pack();
-    await deps.database.tenant(tenantId, async (tx) =>
-      requirePeople(await peopleForPack(tx, personIds, pack.packId), personIds, pack.packId),
-    );
+    await requireReady(deps, tenantId, personIds, pack.packId);
     const cameras = await requireCameras(deps, tenantId, cameraIds);
     const estimate = await estimateSearch(deps)(tenantId, cameras, range, pack.packId);
     const draft = {
@@ -82,12 +80,30 @@ function checkedRange(deps: SearchDeps, input: { from: string; to: string }): Sp
   return { from, to };
 }
 
+/**
+ * Everybody's photos must have been shown to the pack, all of them: an answer from some of a person's photos would
+ * change with the minute in which it was asked. Who is missing is embedded before anybody else.
+ */
+async function requireReady(deps: SearchDeps, tenantId: string, personIds: readonly string[], packId: string): Promise<void> {
+  const found = await deps.database.tenant(tenantId, (tx) => peopleForPack(tx, personIds, packId));
+  requireKnown(found, personIds);
+  const waiting = found.filter((person) => person.waiting > 0).map((person) => person.id);
+  if (waiting.length > 0) {
+    await deps.database.tenant(tenantId, (tx) => wantPeople(tx, waiting));
+    throw searchError('person.not_embedded', { personIds: waiting, packId });
+  }
+  requireEmbedded(found, personIds, packId);
+}
+
 /** Unknown and foreign are the same answer: another tenant's person does not exist. */
-export function requirePeople(found: readonly { id: string; embeddings: number }[], personIds: readonly string[], packId: string): void {
-  const embeddings = new Map(found.map((person) => [person.id, person.embeddings]));
-  const unknown = personIds.filter((id) => !embeddings.has(id));
+export function requireKnown(found: readonly PersonForPack[], personIds: readonly string[]): void {
+  const unknown = personIds.filter((id) => !found.some((person) => person.id === id));
   if (unknown.length > 0) throw searchError('search.person_unknown', { personIds: unknown });
-  const without = personIds.filter((id) => embeddings.get(id) === 0);
+}
+
+/** A person without a photo, or with none that the pack takes, cannot be searched for. */
+export function requireEmbedded(found: readonly PersonForPack[], personIds: readonly string[], packId: string): void {
+  const without = personIds.filter((id) => found.some((person) => person.id === id && person.embeddings === 0));
   if (without.length > 0) throw searchError('search.person_without_photo', { personIds: without, packId });
 }
 

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Caller, Tx } from '@star/platform';
 import { objectKeys, type Page, type Person } from '@stardipper/proto';
 import { byAge, decodeCursor, encodeCursor } from './cursor';
+import { type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
 import {
   deletePersonRow,
   deletePhotoRow,
@@ -14,7 +15,6 @@ import {
   listDoomedObjects,
   listPeople,
   type PersonRow,
-  type PhotoRow,
   photosOf,
   updatePerson,
 } from './person.store';
@@ -107,7 +107,9 @@ export const addPhoto =
       if (photos.some((photo) => photo.sha256 === sha256)) return;
       if (photos.length >= maxPhotosOfPerson) throw searchError('person.too_many_photos', { max: maxPhotosOfPerson });
       const { width, height } = picture;
-      await insertPhoto(tx, caller.tenantId, { id: photoId, personId, objectKey, sha256, width, height, ...face });
+      const { facePx, quality } = face;
+      await insertPhoto(tx, caller.tenantId, { id: photoId, personId, objectKey, sha256, width, height, facePx, quality });
+      await writeEmbedding(tx, photoId, face.packId, face.embedding);
       if ((await forgetDoomedObject(tx, objectKey)) === 0) throw searchError('photo.upload_too_slow');
       await deps.audit(tx, { ...who(caller), action: 'photo.added', subject: photoId, details: { personId } });
     });
@@ -173,9 +175,9 @@ function notFound(personId: string): never {
 }
 
 /** Photos about to be shown; looking at a face is recorded. */
-async function lookAtPhotos(deps: SearchDeps, tx: Tx, caller: Caller, personIds: readonly string[]): Promise<PhotoRow[]> {
+async function lookAtPhotos(deps: SearchDeps, tx: Tx, caller: Caller, personIds: readonly string[]): Promise<PhotoForPack[]> {
   if (personIds.length === 0) return [];
-  const photos = await photosOf(tx, personIds);
+  const photos = await photosForPack(tx, personIds);
   for (const personId of new Set(photos.map((photo) => photo.person_id))) {
     const seen = photos.filter((photo) => photo.person_id === personId).map((photo) => photo.id);
     await deps.audit(tx, { ...who(caller), action: 'photos.viewed', subject: personId, details: { photoIds: seen } });
@@ -183,7 +185,7 @@ async function lookAtPhotos(deps: SearchDeps, tx: Tx, caller: Caller, personIds:
   return photos;
 }
 
-async function shown(deps: SearchDeps, caller: Caller, row: PersonRow, photos: readonly PhotoRow[]): Promise<Person> {
+async function shown(deps: SearchDeps, caller: Caller, row: PersonRow, photos: readonly PhotoForPack[]): Promise<Person> {
   const own = photos.filter((photo) => photo.person_id === row.id);
   return {
     id: row.id,
@@ -198,6 +200,8 @@ async function shown(deps: SearchDeps, caller: Caller, row: PersonRow, photos: r
         height: photo.height,
         quality: photo.quality,
         facePx: photo.face_px,
+        state: photo.state,
+        refusal: photo.refusal,
         createdAt: photo.created_at.toISOString(),
       })),
     ),

@@ -20,7 +20,6 @@ export interface PhotoRow {
   readonly created_at: Date;
 }
 
-/** Photos without their embeddings: those leave the table only for a query document. */
 const photoColumns = 'id, person_id, object_key, sha256, width, height, face_px, quality, created_at';
 
 export const insertPerson = async (tx: Tx, tenantId: string, person: { id: string; name: string; note: string }): Promise<PersonRow> =>
@@ -73,28 +72,14 @@ export interface NewPhoto {
   readonly height: number;
   readonly facePx: number;
   readonly quality: number;
-  readonly packId: string;
-  readonly embedding: Buffer;
 }
 
 export const insertPhoto = async (tx: Tx, tenantId: string, photo: NewPhoto): Promise<PhotoRow> =>
   (
     await tx.query<PhotoRow>(
-      `INSERT INTO search.photos (tenant_id, id, person_id, object_key, sha256, width, height, face_px, quality, pack_id, embedding)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING ${photoColumns}`,
-      [
-        tenantId,
-        photo.id,
-        photo.personId,
-        photo.objectKey,
-        photo.sha256,
-        photo.width,
-        photo.height,
-        photo.facePx,
-        photo.quality,
-        photo.packId,
-        photo.embedding,
-      ],
+      `INSERT INTO search.photos (tenant_id, id, person_id, object_key, sha256, width, height, face_px, quality)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING ${photoColumns}`,
+      [tenantId, photo.id, photo.personId, photo.objectKey, photo.sha256, photo.width, photo.height, photo.facePx, photo.quality],
     )
   )[0] as PhotoRow;
 
@@ -105,21 +90,6 @@ export const deletePhotoRow = async (tx: Tx, personId: string, photoId: string):
       personId,
     ])
   )[0]?.object_key;
-
-/** Which of these people exist, and how many embeddings of the pack each has. */
-export const peopleForPack = (tx: Tx, personIds: readonly string[], packId: string): Promise<{ id: string; embeddings: number }[]> =>
-  tx.query(
-    `SELECT p.id, count(f.id) AS embeddings FROM search.people p LEFT JOIN search.photos f ON f.person_id = p.id AND f.pack_id = $2
-     WHERE p.id = ANY($1) GROUP BY p.id`,
-    [personIds, packId],
-  );
-
-/** In a stable order: the query document of a search must hash the same when it is built again. */
-export const embeddingsOf = (tx: Tx, personIds: readonly string[], packId: string): Promise<{ person_id: string; embedding: Buffer }[]> =>
-  tx.query('SELECT person_id, embedding FROM search.photos WHERE person_id = ANY($1) AND pack_id = $2 ORDER BY person_id, created_at, id', [
-    personIds,
-    packId,
-  ]);
 
 export const isSearchedFor = async (tx: Tx, tenantId: string, personId: string): Promise<boolean> =>
   (

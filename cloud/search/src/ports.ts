@@ -30,8 +30,12 @@ export interface EmbeddedFace {
  * `photo.undecodable`, or `embedder.unavailable` (retry).
  */
 export interface FaceEmbedder {
+  /** What was in use within the last seconds; while the embedder is away, what was in use before. */
   pack(): Promise<Pack>;
-  embedPhoto(image: Buffer): Promise<EmbeddedFace>;
+  /** Asks now; rejects with `embedder.unavailable` when nobody answers. */
+  packNow(): Promise<Pack>;
+  /** With the pack in use, or with `packId` and no other: rejects with `embedder.pack_changed` when that is in use no more. */
+  embedPhoto(image: Buffer, packId?: string): Promise<EmbeddedFace>;
 }
 
 export interface AuditEntry {
@@ -64,6 +68,10 @@ export interface SearchSettings {
   readonly imageUrlSeconds: number;
   /** Between two looks for expired tasks and objects to delete, ms. */
   readonly sweepEveryMs: number;
+  /** Between two looks for photos that the pack in use has not seen, ms. */
+  readonly embedEveryMs: number;
+  /** The first pause when a photo cannot be embedded for no fault of its own, ms; each further one is longer. */
+  readonly embedBackoffMs: number;
   /** Followers of server-sent events on this replica. */
   readonly maxFollowers: number;
   /** A silent stream says it is alive this often, ms: proxies cut at 30 to 60 s. */
@@ -81,6 +89,8 @@ export const defaultSearchSettings: SearchSettings = {
   currency: 'CNY',
   imageUrlSeconds: 300,
   sweepEveryMs: 60_000,
+  embedEveryMs: 15_000,
+  embedBackoffMs: 1_000,
   maxFollowers: 1_000,
   heartbeatMs: 15_000,
   maxStreamMs: 1_800_000,

@@ -1,6 +1,7 @@
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { SearchService } from './create-search';
+import { PacksController } from './packs.controller';
 import { PeopleController } from './people.controller';
 import { photoTypes } from './photo-check';
 import { SearchConsumer } from './search.consumer';
@@ -29,7 +30,7 @@ export class SearchModule implements OnModuleInit, OnModuleDestroy {
   static forRoot(search: SearchService, options: { consume?: boolean } = {}): DynamicModule {
     return {
       module: SearchModule,
-      controllers: [PeopleController, SearchesController, ...(options.consume === false ? [] : [SearchConsumer])],
+      controllers: [PeopleController, PacksController, SearchesController, ...(options.consume === false ? [] : [SearchConsumer])],
       providers: [{ provide: SEARCH, useValue: search }],
     };
   }

@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Caller, Tx } from '@star/platform';
 import { createTaskParams, type devices, maxPayloadBytes, objectKeys, queryDocument, type Search } from '@stardipper/proto';
-import { requireCameras, requirePeople } from './draft-search';
+import { requireCameras, requireEmbedded, requireKnown } from './draft-search';
+import { embeddingsOf, peopleForPack } from './embedding.store';
 import { byEdge, chunks, maxCamerasOfTask, taskCameras } from './estimate-search';
 import { who } from './people';
-import { embeddingsOf, holdPeople, peopleForPack } from './person.store';
+import { holdPeople } from './person.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
@@ -78,7 +79,10 @@ interface QueryRef {
 
 async function writeQuery(deps: SearchDeps, tx: Tx, tenantId: string, search: SearchRow): Promise<QueryRef> {
   await holdPeople(tx, search.person_ids);
-  requirePeople(await peopleForPack(tx, search.person_ids, search.pack_id), search.person_ids, search.pack_id);
+  // With the draft's pack also when another is in use by now: its estimate and threshold belong to that one.
+  const found = await peopleForPack(tx, search.person_ids, search.pack_id);
+  requireKnown(found, search.person_ids);
+  requireEmbedded(found, search.person_ids, search.pack_id);
   const rows = await embeddingsOf(tx, search.person_ids, search.pack_id);
   const persons = search.person_ids.map((id) => ({
     id,

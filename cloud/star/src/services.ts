@@ -106,6 +106,7 @@ function composeSearch(base: Base, edges: EdgeDirectory, embedder: ReturnType<ty
     audit: recordAudit,
     // A box that has not measured itself yet samples its cameras before it answers.
     settings: { estimateTimeoutMs: 15_000 },
+    onEmbedError: (error) => base.log.warn({ err: error }, 'photos cannot be embedded at the moment; tried again'),
     onSweepError: (error) => base.log.warn({ err: error }, 'a sweep failed and is tried again'),
   });
 }

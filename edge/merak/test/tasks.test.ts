@@ -250,6 +250,21 @@ test('a query that is gone, forged, malformed or for another pack fails the task
   expect((await kit.run({ range })).at(-1)).toMatchObject({ state: 'failed', error: { code: 'pack.not_installed', params: { packId } } });
 });
 
+test('what another pack has indexed counts for nothing: it is estimated and searched as if never seen', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' })]);
+  await kit.run({ range });
+  const { cameras } = kit.params({ range });
+  const estimate = (pack: string) => kit?.call('estimateTask', { range, cameras, packId: pack });
+  const all = range.to - range.from;
+  await expect(estimate(packId)).resolves.toMatchObject({ indexedMs: all, toSearchMs: 0 });
+  await expect(estimate('pack.newer')).resolves.toMatchObject({ indexedMs: 0, toSearchMs: all });
+  kit.sim.pack = 'pack.newer';
+  const query = kit.sim.query({ ...queryOf('anna'), packId: 'pack.newer' });
+  expect(ledgerOf(await kit.run({ range, packId: 'pack.newer', query }), 'cam-1')).toEqual(['0-300 searched']);
+  // And the other way round: going back finds what was there.
+  await expect(estimate(packId)).resolves.toMatchObject({ indexedMs: all, toSearchMs: 0 });
+});
+
 test('cancelling and expiring end a task at once, wherever it is, and tell what was left', async () => {
   kit = await Kit.start([aCamera({ id: 'cam-1', footage: minutes(30) })]);
   const all = { from: start, to: start + 30 * minute };

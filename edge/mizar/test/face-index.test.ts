@@ -141,6 +141,18 @@ test('indexing a span again replaces it, also in part, and the same face keeps i
   await index.close();
 });
 
+test('packs have an index each: one covers, matches and replaces nothing of the other', async () => {
+  const index = FaceIndex.open(folder);
+  await index.replaceSpan(syntheticSegment('cam-1', 0, 5));
+  expect(index.coverage('cam-1', 'test.2', 0, DAY)).toEqual([]);
+  await index.replaceSpan({ ...syntheticSegment('cam-1', 0, 3, 1), packId: 'test.2' });
+  await index.replaceSpan({ ...syntheticSegment('cam-1', 0, 2, 2), packId: 'test.2' });
+  expect(index.coverage('cam-1', 'test.2', 0, DAY)).toMatchObject([{ fromMs: 0, toMs: 60_000 }]);
+  expect(await everything(index)).toHaveLength(5);
+  await expectTrue(index, 'cam-1', () => 0);
+  await index.close();
+});
+
 test('writes at the same time, and over midnight, are all there; only the range asked for is answered', async () => {
   const index = FaceIndex.open(folder);
   await Promise.all(Array.from({ length: 20 }, (_, n) => index.replaceSpan(syntheticSegment('cam-1', n, 10))));

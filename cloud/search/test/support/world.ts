@@ -57,6 +57,8 @@ export interface World {
   readonly database: TestDatabase;
   readonly analytics: TestAnalytics;
   readonly objects: DiskObjects;
+  /** Where photos lie. */
+  readonly folder: string;
   readonly bus: Bus;
   readonly base: string;
   readonly audit: AuditEntry[];
@@ -70,14 +72,15 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function startWorld(settings: SearchOptions['settings'] = {}): Promise<World> {
+/** @param mizar address of a real Mizar, instead of the model's stand-in */
+export async function startWorld(settings: SearchOptions['settings'] = {}, mizar?: string): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'star-search-'));
   const database = await testDatabase([{ service: 'search', folder: searchMigrations }]);
   const analytics = await testAnalytics([{ service: 'search', folder: searchAnalytics }]);
   const objects = await openDiskObjects({ folder: join(folder, 'objects'), secret: 's'.repeat(32), publicUrl: 'http://star.test' });
   const tokens: TokenIssuer = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   const model = await startModel();
-  const embedder = connectMizar(model.address);
+  const embedder = connectMizar(mizar ?? model.address);
   const bus = await openPostgresBus({ db: database.db, pollMs: 200 });
   const relay: Relay = await startRelay({ db: database.db, bus, pollMs: 200 });
   const world = {
@@ -117,6 +120,7 @@ export async function startWorld(settings: SearchOptions['settings'] = {}): Prom
   await app.nest.startAllMicroservices();
   const base = await app.listen();
   return Object.assign(world, {
+    folder,
     search,
     options,
     database,
@@ -261,8 +265,8 @@ async function startModel(): Promise<{ address: string; close(): void }> {
   return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() };
 }
 
-export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  for (let i = 0; i < 300; i++) {
+export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, looks = 300): Promise<T> {
+  for (let i = 0; i < looks; i++) {
     const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
     await sleep(50);

@@ -65,6 +65,9 @@ interface IndexedSpan extends Span {
   samplingMs: number;
 }
 
+/** What one pack has looked at says nothing about another. */
+const lookedKey = ({ cameraId, packId }: { cameraId: string; packId: string }) => `${cameraId} ${packId}`;
+
 export class SimBox {
   readonly dataDir: string;
   readonly cameras: SimCamera[];
@@ -285,9 +288,9 @@ export class SimBox {
     if (footage?.corrupt) throw new AgentError('segment.corrupt', 'unprocessable');
     const coveredToMs = Math.min(toMs, footage?.decodableTo ?? toMs);
     if (!request.dryRun && coveredToMs > fromMs) {
-      const known = this.index.get(cameraId) ?? [];
+      const looked = lookedKey(request);
       const { samplingMs } = this;
-      this.index.set(cameraId, [...known, { from: fromMs, to: coveredToMs, samplingMs }]);
+      this.index.set(looked, [...(this.index.get(looked) ?? []), { from: fromMs, to: coveredToMs, samplingMs }]);
     }
     return {
       coveredFromMs: fromMs,
@@ -303,12 +306,14 @@ export class SimBox {
     };
   }
 
-  private async getCoverage({ cameraId, fromMs, toMs }: mizar.GetCoverageRequest): Promise<mizar.GetCoverageResponse> {
+  private async getCoverage(request: mizar.GetCoverageRequest): Promise<mizar.GetCoverageResponse> {
+    const { cameraId, fromMs, toMs } = request;
     await this.before('getCoverage', { cameraId, from: fromMs });
-    const merged = mergeSpans(this.index.get(cameraId) ?? []);
-    if (merged.length < (this.index.get(cameraId) ?? []).length) {
+    const looked = lookedKey(request);
+    const merged = mergeSpans(this.index.get(looked) ?? []);
+    if (merged.length < (this.index.get(looked) ?? []).length) {
       this.index.set(
-        cameraId,
+        looked,
         merged.map((s) => ({ ...s, samplingMs: this.samplingMs })),
       );
     }
@@ -322,7 +327,7 @@ export class SimBox {
     const camera = this.cameras.find((c) => c.id === cameraId);
     if (!camera || camera.faceEveryMs <= 0) return;
     let page: mizar.SightingMatch[] = [];
-    for (const span of mergeSpans(this.index.get(cameraId) ?? [])) {
+    for (const span of mergeSpans(this.index.get(lookedKey(request)) ?? [])) {
       const from = Math.max(span.from, fromMs);
       const to = Math.min(span.to, toMs);
       for (let at = Math.ceil(from / camera.faceEveryMs) * camera.faceEveryMs; at < to; at += camera.faceEveryMs) {

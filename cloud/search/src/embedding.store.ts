@@ -1,0 +1,126 @@
+import type { Tx } from '@star/platform';
+import type { PhotoRow } from './person.store';
+
+/** Why a pack makes nothing of a photo, by the code an enrolment would get. */
+export interface Refusal {
+  readonly code: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** For a place that takes a value: which pack Star's Mizar has, as far as was noted. */
+export const packInUseSql = 'SELECT pack_id FROM search.packs ORDER BY in_use_since DESC LIMIT 1';
+
+/** Answers since when the pack is in use: as noted before, or since now when another was. */
+export const notePackInUse = async (tx: Tx, packId: string): Promise<Date> => {
+  const [latest] = await tx.query<{ pack_id: string; in_use_since: Date }>(
+    'SELECT pack_id, in_use_since FROM search.packs ORDER BY in_use_since DESC LIMIT 1',
+  );
+  if (latest?.pack_id === packId) return latest.in_use_since;
+  const [noted] = await tx.query<{ in_use_since: Date }>(
+    `INSERT INTO search.packs (pack_id, in_use_since) VALUES ($1, clock_timestamp())
+     ON CONFLICT ON CONSTRAINT packs_pkey DO UPDATE SET in_use_since = excluded.in_use_since RETURNING in_use_since`,
+    [packId],
+  );
+  return (noted as { in_use_since: Date }).in_use_since;
+};
+
+/** Of a row `e` of search.embeddings, left joined: nothing has come of the photo yet. */
+export const waits = '(e.photo_id IS NULL OR e.retry_at IS NOT NULL)';
+export const isRefused = '(e.refusal IS NOT NULL AND e.retry_at IS NULL)';
+
+/** What has an embedding keeps it. Answers 0 when it does, or when the photo is gone. */
+export const writeEmbedding = (tx: Tx, photoId: string, packId: string, embedding: Buffer): Promise<number> =>
+  tx.execute(
+    `INSERT INTO search.embeddings AS e (tenant_id, photo_id, pack_id, embedding)
+     SELECT tenant_id, id, $2, $3 FROM search.photos WHERE id = $1 FOR KEY SHARE
+     ON CONFLICT ON CONSTRAINT embeddings_pkey
+       DO UPDATE SET embedding = excluded.embedding, refusal = NULL, retry_at = NULL, made_at = now() WHERE e.embedding IS NULL`,
+    [photoId, packId, embedding],
+  );
+
+/** For good, or until `retryAt`. Answers how often it was tried, or 0 when there is an embedding or no photo. */
+export const writeRefusal = async (tx: Tx, photoId: string, packId: string, refusal: Refusal, retryAt: Date | null): Promise<number> =>
+  (
+    await tx.query<{ attempts: number }>(
+      `INSERT INTO search.embeddings AS e (tenant_id, photo_id, pack_id, refusal, retry_at)
+       SELECT tenant_id, id, $2, $3, $4 FROM search.photos WHERE id = $1 FOR KEY SHARE
+       ON CONFLICT ON CONSTRAINT embeddings_pkey
+         DO UPDATE SET refusal = excluded.refusal, retry_at = excluded.retry_at, attempts = e.attempts + 1, made_at = now()
+         WHERE e.embedding IS NULL
+       RETURNING attempts`,
+      [photoId, packId, JSON.stringify(refusal), retryAt],
+    )
+  )[0]?.attempts ?? 0;
+
+export interface WaitingPhoto {
+  readonly tenant_id: string;
+  readonly id: string;
+  readonly object_key: string;
+  /** How often it could not be embedded so far. */
+  readonly attempts: number;
+}
+
+/**
+ * Whose turn it is: people somebody waits for, then the oldest. Tenants take turns photo by photo, so that a large one
+ * does not hold up the others. For a system transaction.
+ */
+export const listWaitingPhotos = (tx: Tx, packId: string, now: Date, limit: number): Promise<WaitingPhoto[]> =>
+  tx.query(
+    `SELECT tenant_id, id, object_key, attempts FROM (
+       SELECT f.tenant_id, f.id, f.object_key, coalesce(e.attempts, 0) AS attempts, p.wanted_at,
+         row_number() OVER (PARTITION BY f.tenant_id ORDER BY p.wanted_at, p.created_at, p.id, f.created_at, f.id) AS place
+       FROM search.photos f JOIN search.people p ON p.id = f.person_id
+         LEFT JOIN search.embeddings e ON e.photo_id = f.id AND e.pack_id = $1
+       WHERE e.photo_id IS NULL OR e.retry_at <= $2
+     ) w ORDER BY wanted_at IS NULL, place, tenant_id LIMIT $3`,
+    [packId, now, limit],
+  );
+
+/** These people come before others who wait; asking again does not send them back in line. */
+export const wantPeople = (tx: Tx, personIds: readonly string[]): Promise<number> =>
+  tx.execute(
+    `UPDATE search.people SET wanted_at = now()
+     WHERE id = ANY($1) AND (wanted_at IS NULL OR wanted_at < (SELECT max(in_use_since) FROM search.packs))`,
+    [personIds],
+  );
+
+export interface PersonForPack {
+  readonly id: string;
+  readonly embeddings: number;
+  /** Photos of which the pack has not been shown. */
+  readonly waiting: number;
+}
+
+/** Which of these people exist, and what of their photos the pack has. */
+export const peopleForPack = (tx: Tx, personIds: readonly string[], packId: string): Promise<PersonForPack[]> =>
+  tx.query(
+    `SELECT p.id, count(e.embedding) AS embeddings, count(f.id) FILTER (WHERE ${waits}) AS waiting
+     FROM search.people p LEFT JOIN search.photos f ON f.person_id = p.id
+       LEFT JOIN search.embeddings e ON e.photo_id = f.id AND e.pack_id = $2
+     WHERE p.id = ANY($1) GROUP BY p.id`,
+    [personIds, packId],
+  );
+
+/** In a stable order: the query document of a search must hash the same when it is built again. */
+export const embeddingsOf = (tx: Tx, personIds: readonly string[], packId: string): Promise<{ person_id: string; embedding: Buffer }[]> =>
+  tx.query(
+    `SELECT f.person_id, e.embedding FROM search.photos f JOIN search.embeddings e ON e.photo_id = f.id
+     WHERE f.person_id = ANY($1) AND e.pack_id = $2 AND e.embedding IS NOT NULL ORDER BY f.person_id, f.created_at, f.id`,
+    [personIds, packId],
+  );
+
+export type PhotoState = 'embedded' | 'waiting' | 'refused';
+export interface PhotoForPack extends PhotoRow {
+  readonly state: PhotoState;
+  readonly refusal: Refusal | null;
+}
+
+/** The photos of these people, oldest first, and what the pack in use makes of each. */
+export const photosForPack = (tx: Tx, personIds: readonly string[]): Promise<PhotoForPack[]> =>
+  tx.query(
+    `SELECT f.id, f.person_id, f.object_key, f.sha256, f.width, f.height, f.face_px, f.quality, f.created_at, e.refusal,
+       CASE WHEN ${waits} THEN 'waiting' WHEN ${isRefused} THEN 'refused' ELSE 'embedded' END AS state
+     FROM search.photos f LEFT JOIN search.embeddings e ON e.photo_id = f.id AND e.pack_id = (${packInUseSql})
+     WHERE f.person_id = ANY($1) ORDER BY f.created_at, f.id`,
+    [personIds],
+  );

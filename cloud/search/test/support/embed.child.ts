@@ -1,0 +1,30 @@
+/** One replica of search that only keeps photos embedded, until it is killed: `embed.child.ts <database> <objects> <mizar>`. Says each photo it works on. */
+import { firstTime, openDatabase, openDiskObjects, writeEvent } from '@star/platform';
+import { connectMizar, createSearch } from '../../src';
+
+async function main(databaseUrl: string, folder: string, mizar: string): Promise<void> {
+  const absent = () => Promise.reject(new Error('not in this test'));
+  const embedder = connectMizar(mizar);
+  const search = createSearch({
+    database: openDatabase({ url: databaseUrl, poolSize: 4 }),
+    objects: await openDiskObjects({ folder, secret: 's'.repeat(32), publicUrl: 'http://star.test' }),
+    // Matches are none of this replica's business.
+    analytics: {} as Parameters<typeof createSearch>[0]['analytics'],
+    embedder: {
+      ...embedder,
+      embedPhoto: (image, packId) => {
+        process.send?.('embedding');
+        return embedder.embedPhoto(image, packId);
+      },
+    },
+    edges: { listCameras: absent, askEdge: absent },
+    writeEvent,
+    firstTime,
+    audit: absent,
+    settings: { embedEveryMs: 100, embedBackoffMs: 50 },
+  });
+  await search.run(new AbortController().signal);
+  process.send?.('running');
+}
+
+void main(...(process.argv.slice(2) as [string, string, string]));
