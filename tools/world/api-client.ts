@@ -7,6 +7,7 @@ import type {
   CreateSearch,
   Edge,
   Match,
+  PackInUse,
   Page,
   Person,
   Problem,
@@ -47,6 +48,7 @@ export class ApiClient {
   recorders = (edgeId: string) => this.all<Recorder>(`/edges/${edgeId}/recorders`);
   createRecorder = (edgeId: string, body: object) => this.call<Recorder>('POST', `/edges/${edgeId}/recorders`, body);
   cameras = () => this.all<Camera>('/cameras');
+  packInUse = () => this.call<PackInUse>('GET', '/packs/in-use');
   people = () => this.all<Person>('/people');
   createPerson = (name: string) => this.call<Person>('POST', '/people', { name });
   createSearch = (body: Partial<CreateSearch>) => this.call<Search>('POST', '/searches', body);

@@ -53,13 +53,13 @@ async function embedWaitingPhotos(deps: SearchDeps, fence: number, signal: Abort
       // Asked before each: what fails after this answer is the photo's, what fails in it is an outage.
       if ((await deps.embedder.packNow()).packId !== packId) break;
       if (signal.aborted) return;
-      await embedAgain(deps, photo, packId);
+      await embedAgain(deps, photo, packId, signal);
     }
     if (photos.length === 0) return;
   }
 }
 
-async function embedAgain(deps: SearchDeps, photo: WaitingPhoto, packId: string): Promise<void> {
+async function embedAgain(deps: SearchDeps, photo: WaitingPhoto, packId: string, signal: AbortSignal): Promise<void> {
   const refuse = ({ code, params }: AppError, retryAt: Date | null) =>
     deps.database.tenant(photo.tenant_id, (tx) => writeRefusal(tx, photo.id, packId, { code, params }, retryAt));
   const pauseMs = Math.min(deps.settings.embedBackoffMs * 10 * 4 ** photo.attempts, longestPostponedMs);
@@ -81,7 +81,8 @@ async function embedAgain(deps: SearchDeps, photo: WaitingPhoto, packId: string)
     await deps.database.tenant(photo.tenant_id, (tx) => writeEmbedding(tx, photo.id, packId, face.embedding));
   } catch (error) {
     if (!(error instanceof AppError) || !/^(photo|embedder)\./.test(error.code)) throw error;
-    if (error.code === 'embedder.pack_changed') return;
+    // Cut short by the end of this replica, or by the next pack: nothing is known of the photo.
+    if (signal.aborted || error.code === 'embedder.pack_changed') return;
     await refuse(error, error.code.startsWith('photo.') || photo.attempts + 1 >= maxAttempts ? null : later);
   }
 }

@@ -51,6 +51,31 @@ export const en = {
     noPhoto: 'No photo yet: this person cannot be searched for.',
     removeAsk: 'Delete {name} with all photos?',
     facePx: 'The face is {px} pixels wide',
+    pack: {
+      running: 'Photos are being prepared for the model pack {pack}, in use since {time}.',
+      done: '{done} of {all} photos',
+      people: 'everybody can be searched for | {n} person cannot be searched for yet | {n} people cannot be searched for yet',
+      refused:
+        'No photo is refused by the model pack {pack}: | One photo is not used, because the model pack {pack} refuses it: | {n} photos are not used, because the model pack {pack} refuses them:',
+      reason: '{reason} ({n})',
+      reasons: {
+        photo_no_face: 'no face',
+        photo_several_faces: 'several faces',
+        photo_face_too_small: 'face too small',
+        photo_undecodable: 'not readable as an image',
+        photo_file_missing: 'file lost',
+        embedder_failed: 'could not be examined',
+        embedder_unavailable: 'could not be examined',
+      },
+      showRefused: 'Show only these people',
+      showAll: 'Show everybody',
+      personWaits: 'Being prepared for the new model pack; cannot be searched for until that is done.',
+      photoWaits: 'Waits for the new model pack.',
+      unused: 'This photo is not used | This photo is not used: | {n} photos are not used:',
+      noneUsed:
+        'Cannot be searched for | Cannot be searched for: this photo is not used. | Cannot be searched for: these photos are not used.',
+      which: 'Photo {n}: {reason}',
+    },
   },
   searches: {
     title: 'Searches',
@@ -73,6 +98,7 @@ export const en = {
     state: 'State',
     matches: 'Matches',
     threshold: 'Threshold',
+    pack: 'model pack {id}',
     thresholdHint:
       'How alike two faces must be, from 0 to 1. Lower finds more and errs more; leave it to the model pack unless you know why.',
     recommended: 'Recommended by the model pack',

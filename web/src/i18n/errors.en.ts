@@ -20,8 +20,7 @@ export const errors = {
   person_not_found: 'This person no longer exists.',
   person_in_use: 'A running search needs this person. Delete the person when it has ended.',
   person_too_many_photos: 'This person has as many photos as one may have.',
-  person_not_embedded:
-    'The photos of somebody you chose are still being prepared for the new model pack. They come first now: try again shortly.',
+  person_not_embedded: 'Photos still being prepared for the new model pack: {names}. They come first now: try again shortly.',
   photo_not_found: 'This photo no longer exists.',
   photo_empty: 'The photo is empty.',
   photo_type_unsupported: 'Only JPEG, PNG and WebP pictures are taken.',

@@ -20,7 +20,7 @@ export const errors = {
   person_not_found: '此人员已不存在。',
   person_in_use: '正在运行的检索需要此人员，请在检索结束后再删除。',
   person_too_many_photos: '此人员的照片数量已达上限。',
-  person_not_embedded: '所选人员的照片正在为新模型包重新处理，现已优先处理，请稍后重试。',
+  person_not_embedded: '{names} 的照片正在为新模型包重新处理，现已优先，请稍后重试。',
   photo_not_found: '此照片已不存在。',
   photo_empty: '照片是空文件。',
   photo_type_unsupported: '仅支持 JPEG、PNG 和 WebP 图片。',

@@ -48,7 +48,13 @@ export function zone(): string {
 }
 
 /** A failure's code in words; a code without words is shown as one, so that support can look it up. */
-export function reason(code: string): string {
+export function reason(code: string, params: Record<string, unknown> = {}): string {
   const key = `errors.${code.replaceAll('.', '_')}`;
-  return i18n.te(key) || i18n.te(key, 'en') ? (i18n.t(key) as string) : (i18n.t('errors.unknown_reason', { code }) as string);
+  return i18n.te(key) || i18n.te(key, 'en') ? (i18n.t(key, params) as string) : (i18n.t('errors.unknown_reason', { code }) as string);
+}
+
+/** The same in a word or two, where many are counted. */
+export function shortReason(code: string): string {
+  const key = `people.pack.reasons.${code.replaceAll('.', '_')}`;
+  return i18n.te(key) ? (i18n.t(key) as string) : reason(code);
 }
