@@ -19,13 +19,15 @@ SELECT platform.protect('search.embeddings');
 
 INSERT INTO search.embeddings (tenant_id, photo_id, pack_id, embedding, made_at)
 SELECT tenant_id, id, pack_id, embedding, created_at FROM search.photos;
-ALTER TABLE search.photos DROP COLUMN pack_id, DROP COLUMN embedding;
-
--- When somebody wanted to search for the person and was told to wait: such people come first.
-ALTER TABLE search.people ADD COLUMN wanted_at timestamptz;
 
 -- The packs that Star's Mizar has had; the latest is in use. One Mizar embeds for all tenants, so this is nobody's.
 CREATE TABLE search.packs (
   pack_id text CONSTRAINT packs_pkey PRIMARY KEY,
   in_use_since timestamptz NOT NULL
 );
+INSERT INTO search.packs (pack_id, in_use_since) SELECT pack_id, min(created_at) FROM search.photos GROUP BY pack_id;
+ALTER TABLE search.photos DROP COLUMN pack_id, DROP COLUMN embedding;
+
+-- When somebody wanted to search for the person and was told to wait: such people come first.
+ALTER TABLE search.people ADD COLUMN wanted_at timestamptz;
+CREATE INDEX people_wanted ON search.people (wanted_at) WHERE wanted_at IS NOT NULL;

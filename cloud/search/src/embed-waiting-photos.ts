@@ -1,17 +1,17 @@
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, createLeases, requireFence } from '@star/platform';
-import { listWaitingPhotos, notePackInUse, type WaitingPhoto, writeEmbedding, writeRefusal } from './embedding.store';
+import { listWaitingPhotos, notePackInUse, type WaitingPhoto, wantedMark, writeEmbedding, writeRefusal } from './embedding.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 
 const leaseName = 'search.embed_photos';
 const leaseMs = 15_000;
-/** Read at once; whoever is wanted meanwhile comes with the next ones. */
-const atOnce = 20;
+/** Listed at once, because listing looks at every photo there is; listed anew when somebody is wanted meanwhile. */
+const atOnce = 1_000;
 /** A photo on which the embedder fails as often as this, though it answers otherwise, is refused for good. */
 const maxAttempts = 5;
-const longestPauseMs = 60_000;
+const longestPauseMs = 15_000;
 /** For one photo. */
 const longestPostponedMs = 3_600_000;
 
@@ -24,14 +24,18 @@ export async function keepPhotosEmbedded(deps: SearchDeps, signal: AbortSignal, 
   const { embedEveryMs, embedBackoffMs } = deps.settings;
   const work = async (fence: number, leased: AbortSignal) => {
     let pauseMs = embedBackoffMs;
+    let said = '';
     while (!leased.aborted) {
       try {
         await embedWaitingPhotos(deps, fence, leased);
         pauseMs = embedBackoffMs;
+        said = '';
         await sleep(embedEveryMs, undefined, { signal: leased }).catch(() => {});
       } catch (error) {
         if (leased.aborted) return;
-        onError?.(error);
+        // An outage is said once, however long it takes.
+        if (String(error) !== said) onError?.(error);
+        said = String(error);
         await sleep(pauseMs, undefined, { signal: leased }).catch(() => {});
         pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       }
@@ -44,12 +48,13 @@ export async function keepPhotosEmbedded(deps: SearchDeps, signal: AbortSignal, 
 async function embedWaitingPhotos(deps: SearchDeps, fence: number, signal: AbortSignal): Promise<void> {
   for (;;) {
     const { packId } = await deps.embedder.packNow();
-    const photos = await deps.database.system('photos to embed again', async (tx) => {
+    const { photos, wanted } = await deps.database.system('photos to embed again', async (tx) => {
       await requireFence(tx, leaseName, fence);
       await notePackInUse(tx, packId);
-      return listWaitingPhotos(tx, packId, deps.now(), atOnce);
+      return { wanted: await wantedMark(tx), photos: await listWaitingPhotos(tx, packId, deps.now(), atOnce) };
     });
     for (const photo of photos) {
+      if ((await deps.database.system('people wanted since', wantedMark)) !== wanted) break;
       // Asked before each: what fails after this answer is the photo's, what fails in it is an outage.
       if ((await deps.embedder.packNow()).packId !== packId) break;
       if (signal.aborted) return;

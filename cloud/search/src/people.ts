@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Caller, Tx } from '@star/platform';
 import { objectKeys, type Page, type Person } from '@stardipper/proto';
 import { byAge, decodeCursor, encodeCursor } from './cursor';
-import { type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
+import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
 import {
   deletePersonRow,
   deletePhotoRow,
@@ -110,6 +110,7 @@ export const addPhoto =
       const { facePx, quality } = face;
       await insertPhoto(tx, caller.tenantId, { id: photoId, personId, objectKey, sha256, width, height, facePx, quality });
       await writeEmbedding(tx, photoId, face.packId, face.embedding);
+      await noteFirstPack(tx, face.packId);
       if ((await forgetDoomedObject(tx, objectKey)) === 0) throw searchError('photo.upload_too_slow');
       await deps.audit(tx, { ...who(caller), action: 'photo.added', subject: photoId, details: { personId } });
     });

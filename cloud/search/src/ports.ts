@@ -89,7 +89,7 @@ export const defaultSearchSettings: SearchSettings = {
   currency: 'CNY',
   imageUrlSeconds: 300,
   sweepEveryMs: 60_000,
-  embedEveryMs: 15_000,
+  embedEveryMs: 30_000,
   embedBackoffMs: 1_000,
   maxFollowers: 1_000,
   heartbeatMs: 15_000,

@@ -214,7 +214,8 @@ test('whoever is wanted comes first, then tenants take turns', async () => {
   await Promise.all([allDone(large, 'old.1'), allDone(little, 'old.1')]);
   const held = holdAtNextPhoto();
   await mizar.use(packs.next);
-  await held.reached;
+  const key = await held.reached;
+  const underWay = [...people, other].find((id) => key.includes(id));
   const inLine = async () => {
     const { db } = world.database;
     const photos = await db.system('test', (tx) => listWaitingPhotos(tx, 'next.2', new Date(), 1_000));
@@ -234,6 +235,16 @@ test('whoever is wanted comes first, then tenants take turns', async () => {
   expect((await inLine()).slice(2)).toEqual(expect.arrayContaining([other, first, second]));
   held.letGo();
   await Promise.all([allDone(large, 'next.2'), allDone(little, 'next.2')]);
+  const done = await world.database.db.system('test', (tx) =>
+    tx.query<{ person_id: string }>(
+      `SELECT f.person_id FROM search.embeddings e JOIN search.photos f ON f.id = e.photo_id
+       WHERE e.pack_id = 'next.2' AND f.person_id = ANY($1) ORDER BY e.made_at`,
+      [[...people, other]],
+    ),
+  );
+  // Only what was being worked on when they were wanted may be before them.
+  const order = done.map((row) => row.person_id).filter((id) => id !== underWay);
+  expect(order.slice(0, 2)).toEqual([last, third]);
   await mizar.use(packs.old);
 });
 
@@ -262,6 +273,12 @@ test('an installation of before keeps the embeddings that its photos had', async
   await migrate(database.ownerUrl, 'search', searchMigrations);
   const kept = await database.db.tenant(caller.tenantId, (tx) => embeddingsOf(tx, [personId], 'old.1'));
   expect(kept).toEqual([{ person_id: personId, embedding: Buffer.of(1) }]);
+  const search = createSearch({ ...world.options, database: database.db });
+  expect(await search.readPackInUse(caller.tenantId)).toMatchObject({
+    pack: { packId: 'old.1' },
+    photos: { embedded: 1, waiting: 0 },
+    people: { ready: 1 },
+  });
   await database.close();
 });
 
