@@ -1,7 +1,7 @@
 /** Another model pack in a running Star: real PostgreSQL, real Mizars with real models, replicas that are killed. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -258,7 +258,8 @@ test('only operators look at the progress', async () => {
 test('an installation of before keeps the embeddings that its photos had', async () => {
   const before = join(folder, 'before');
   await mkdir(before);
-  await copyFile(join(searchMigrations, '0001_create_search.sql'), join(before, '0001_create_search.sql'));
+  const earlier = (await readdir(searchMigrations)).filter((name) => name < '0003');
+  for (const name of earlier) await copyFile(join(searchMigrations, name), join(before, name));
   const database = await testDatabase([{ service: 'search', folder: before }]);
   const { caller } = await anOperator(world);
   const [personId, photoId] = [randomUUID(), randomUUID()];
