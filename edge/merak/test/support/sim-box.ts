@@ -334,7 +334,7 @@ export class SimBox {
         const person = persons[(at / camera.faceEveryMs) % persons.length];
         if (!person) continue;
         page.push({
-          sightingId: `${cameraId}.${at}`,
+          sightingId: `${cameraId}-${at}`,
           personId: person.personId,
           atMs: at,
           score: 0.75,
