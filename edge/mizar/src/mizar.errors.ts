@@ -9,6 +9,8 @@ export const mizarErrors = {
   packFileMissing: (field: string, cause?: unknown) => new AgentError('pack.file_missing', 'not_found', { field }, cause),
   packHashMismatch: (field: string, expected: string, found: string) =>
     new AgentError('pack.hash_mismatch', 'unprocessable', { field, expected, found }),
+  /** It took the process that opened it with it. */
+  packCrashes: (how: string) => new AgentError('pack.crashes', 'unprocessable', { how }),
   /** Embeddings of two packs are never compared. */
   packMismatch: (asked: string, loaded: string) => new AgentError('pack.mismatch', 'conflict', { asked, loaded }),
   segmentMissing: (cause?: unknown) => new AgentError('segment.missing', 'not_found', {}, cause),

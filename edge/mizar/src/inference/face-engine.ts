@@ -5,6 +5,7 @@ import type { Picture } from '../faces/picture';
 import { quality } from '../faces/quality';
 import { type Detection, decodeYunet, scaleDetection, suppress, type YunetMaps, yunetStrides } from '../faces/yunet';
 import { mizarErrors } from '../mizar.errors';
+import { checkTensors } from '../pack/check-tensors';
 import type { DetectorSpec, LoadedPack, PackSpec } from '../pack/pack';
 
 /** More faces than this in one frame are a pattern the detector takes for faces, or a stadium. */
@@ -45,22 +46,8 @@ export class FaceEngine {
   static async open({ spec, detectorModel, embedderModel }: LoadedPack): Promise<FaceEngine> {
     const detector = await openModel('detector', detectorModel);
     const embedder = await openModel('embedder', embedderModel);
-    const engine = new FaceEngine(spec, detector, embedder);
-    requireName(detector.inputNames, spec.detector.inputName, 'detector.inputName');
-    for (const [part, names] of Object.entries(spec.detector.outputs)) {
-      for (const [i, name] of names.entries()) requireName(detector.outputNames, name, `detector.outputs.${part}.${i}`);
-    }
-    requireName(embedder.inputNames, spec.embedder.inputName, 'embedder.inputName');
-    requireName(embedder.outputNames, spec.embedder.outputName, 'embedder.outputName');
-    await engine.tryOut();
-    return engine;
-  }
-
-  /** Runs both once on black: wrong shapes show here, not in the middle of a night's footage. */
-  private async tryOut(): Promise<void> {
-    const black: Picture = { width: 320, height: 320, reduce: () => {}, warp: () => new Float32Array(0), cut: () => new Uint8Array(0) };
-    await this.detect(black);
-    await this.runEmbedder();
+    await checkTensors(detector, embedder, spec);
+    return new FaceEngine(spec, detector, embedder);
   }
 
   /** Faces in pixels of the picture, best first. `input` overrides the pack's rule, for photos that are looked at in several sizes. */
@@ -166,10 +153,6 @@ async function openModel(part: string, model: SharedArrayBuffer): Promise<Infere
   } catch (error) {
     throw mizarErrors.packInvalid(`${part}.file`, error);
   }
-}
-
-function requireName(names: readonly string[], name: string, field: string): void {
-  if (!names.includes(name)) throw mizarErrors.packInvalid(field);
 }
 
 async function run(session: InferenceSession, feeds: InferenceSession.FeedsType, field: string): Promise<InferenceSession.ReturnType> {
