@@ -105,7 +105,10 @@ const commands = {
   'test:stack': (node) => run(node, ['tools/test/main.ts', '--stack', ...args], { stdio: 'inherit' }),
   chaos: (node) => run(node, ['tools/chaos/main.ts', ...args], { stdio: 'inherit' }),
   bench: (node) => run(node, ['tools/bench/main.ts', ...args], { stdio: 'inherit' }),
-  docs: (node) => run(node, ['tools/docs/names.ts', ...args], { stdio: 'inherit' }),
+  docs: (node) => {
+    const statuses = ['names', 'pack-schema'].map((page) => run(node, [`tools/docs/${page}.ts`, ...args], { stdio: 'inherit' }));
+    return Math.max(...statuses);
+  },
   lint: (node) => run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', ...args], { stdio: 'inherit' }),
   format: (node) =>
     run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', '--write', ...args], { stdio: 'inherit' }),
