@@ -12,7 +12,7 @@ export const boxConfig = z.strictObject({
   starMqttUrl: z.url({ protocol: /^mqtts?$/ }).optional(),
   provisionKey: z.string().min(1).max(256).optional(),
   provisionSecret: z.string().min(1).max(256).optional(),
-  /** The model pack's folder, from this file's folder when relative. */
+  /** The model pack's folder, from this file's folder when relative; wins over what `dipper models use` chose. */
   pack: z.string().min(1).optional(),
   /** Inference threads; one per core when absent. */
   threads: z.int().min(1).max(256).optional(),

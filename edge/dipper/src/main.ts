@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { pino } from 'pino';
 import { readConfig } from './box-config';
 import { boxStatus, statusTable } from './box-status';
+import { modelsCommand } from './models/models-command';
 import { superviseBox } from './supervise-box';
 
 interface RunFlags {
@@ -56,6 +57,7 @@ program
   .requiredOption('--data <dir>', 'the data folder of the running box')
   .option('--json', 'as JSON')
   .action(status);
+program.addCommand(modelsCommand(process.env));
 program
   .command('version')
   .description('print the version')

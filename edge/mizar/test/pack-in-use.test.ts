@@ -124,6 +124,20 @@ test('what is missing on the box is not held against the pack', async () => {
   expect(readPackInUse(dataDir)).toEqual({ id: 'new', previous: 'good', chosenAtMs: chosen });
 });
 
+test('where nothing can be noted it works with the pack all the same, and does not go back', async () => {
+  install('good');
+  install('bad', (pack) => (pack.spec.embedder.dimension = 512));
+  await choose({ id: 'good' });
+  // A lock that is none: as on a disk that is full or not ours.
+  rmSync(join(dataDir, 'run', 'packs.lock'));
+  mkdirSync(join(dataDir, 'run', 'packs.lock'));
+  expect(await start()).toEqual(healthy);
+  expect(readPackInUse(dataDir)).toEqual({ id: 'good', chosenAtMs: chosen });
+  await stop();
+  writeFileSync(join(dataDir, 'packs', 'in-use.json'), JSON.stringify({ id: 'bad', previous: 'good', chosenAtMs: 1 }));
+  expect(await start()).toMatchObject({ code: 'pack.invalid', detail: { field: 'embedder.dimension' } });
+});
+
 test('another choice ends the process, once; its own notes do not', async () => {
   install('a');
   install('b');

@@ -18,14 +18,20 @@ export async function openPackInUse<T>(
   { dataDir, log }: Pick<AgentContext, 'dataDir' | 'log'>,
   open: (folder: string) => Promise<T>,
 ): Promise<OpenedPack<T>> {
+  /** A full disk, or one that is not ours to write, keeps nobody from working with the pack that is there. */
+  const note = (change: (now: PackInUse | undefined) => PackInUse | undefined): Promise<PackInUse | undefined> =>
+    changePackInUse(dataDir, change).catch((error: unknown) => {
+      log.warn({ err: error }, 'cannot note how the pack in use does');
+      return undefined;
+    });
   for (;;) {
     // A file that is not ours is an error here, and not a box without a pack.
-    if (!readPackInUse(dataDir)) throw mizarErrors.packMissing('pack.not_configured');
-    const inUse = await changePackInUse(dataDir, (now) => now && (now.works ? now : { ...now, attempts: (now.attempts ?? 0) + 1 }));
-    if (!inUse) continue;
+    const chosen = readPackInUse(dataDir);
+    if (!chosen) throw mizarErrors.packMissing('pack.not_configured');
+    const inUse = (await note((now) => now && (now.works ? now : { ...now, attempts: (now.attempts ?? 0) + 1 }))) ?? chosen;
     const { attempts = 0, ...choice } = inUse;
     /** What became of this choice; not of another that somebody made meanwhile. */
-    const settle = (next: PackInUse) => changePackInUse(dataDir, (now) => (isSameChoice(now, inUse) && !now?.works ? next : now));
+    const settle = (next: PackInUse) => note((now) => (isSameChoice(now, inUse) && !now?.works ? next : now));
     let failure: unknown;
     if (attempts > MAX_ATTEMPTS) failure = mizarErrors.packCrashes(`${MAX_ATTEMPTS} starts`);
     else {
@@ -41,9 +47,10 @@ export async function openPackInUse<T>(
     }
     if (!isPacksFault(failure, inUse) || inUse.previous === undefined) throw failure;
     const refused = { id: inUse.id, code: failure.code, params: failure.params };
-    log.error({ ...refused, previous: inUse.previous, cause: String(failure.cause ?? '') }, 'going back to the pack before');
     const back = { id: inUse.previous, chosenAtMs: Date.now(), refused };
-    await changePackInUse(dataDir, (now) => (isSameChoice(now, inUse) ? back : now));
+    const now = await note((found) => (isSameChoice(found, inUse) ? back : found));
+    if (!now) throw failure;
+    log.error({ ...refused, previous: inUse.previous, cause: String(failure.cause ?? '') }, 'going back to the pack before');
   }
 }
 

@@ -58,7 +58,7 @@ const waitMs = 10_000;
 /**
  * Makes a new choice of the one before, alone: Mizar and whoever switches packs write the same file. On disk to stay when
  * it resolves; a kill or a power cut leaves the old choice or the new one. `change` may answer what it was given, which
- * writes nothing, or undefined, after which none is in use.
+ * changes nothing, or undefined, after which none is in use.
  */
 export async function changePackInUse(
   dataDir: string,
@@ -69,6 +69,8 @@ export async function changePackInUse(
     const now = readUnlessBroken(dataDir);
     const next = change(now);
     if (next !== now) write(dataDir, next);
+    // Whoever wrote it may have been killed before it was there to stay.
+    else if (now) syncFolder(packsFolder(dataDir));
     return next;
   } finally {
     unlock();

@@ -116,8 +116,9 @@ export class RecordedDisk {
         break;
       case 'rename': {
         if (parent(call.path) !== parent(call.to)) throw new Error(`${call.path} is moved to another folder: not modelled`);
-        const file = this.fileAt(call.path);
-        this.enter(new Map<string, Node | undefined>().set(call.path, undefined).set(call.to, file));
+        const moved = this.seen.get(call.path);
+        if (!moved) throw new Error(`${call.path} is not recorded`);
+        this.enter(new Map<string, Node | undefined>().set(call.path, undefined).set(call.to, moved));
         break;
       }
       case 'write': {
@@ -167,6 +168,14 @@ export class RecordedDisk {
 const parent = (path: string): string => (dirname(path) === '.' ? '' : dirname(path));
 
 function rename(names: Map<string, Node>, change: ReadonlyMap<string, Node | undefined>): void {
+  const [[from, gone] = [], [to, moved] = []] = change;
+  if (from !== undefined && to !== undefined && gone === undefined && moved instanceof RecordedFolder) {
+    // What is in a folder goes where it goes.
+    for (const [path, node] of [...names].filter(([each]) => each.startsWith(`${from}/`))) {
+      names.delete(path);
+      names.set(`${to}${path.slice(from.length)}`, node);
+    }
+  }
   for (const [path, node] of change) {
     if (node) names.set(path, node);
     else names.delete(path);
