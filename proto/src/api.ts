@@ -119,6 +119,28 @@ export const packInUse = z.object({
 });
 export type PackInUse = z.infer<typeof packInUse>;
 
+/**
+ * How well the pack in use tells the caller's own people apart. The lists count cosine similarities in steps of a
+ * hundredth from -1 to 1: 200 numbers, the last with 1 itself.
+ */
+export const calibration = z.object({
+  packId: z.string(),
+  defaultThreshold: z.number(),
+  /** Whose embeddings were compared. */
+  people: z.int(),
+  photos: z.int(),
+  /** The library is too large to compare everybody: people chosen evenly stand for it. */
+  sampled: z.boolean(),
+  /** Pairs of photos of one person. */
+  samePerson: z.array(z.int()),
+  /** Pairs of photos of two people. */
+  differentPeople: z.array(z.int()),
+  /** The latest judged matches of searches with this pack. */
+  confirmed: z.array(z.int()),
+  rejected: z.array(z.int()),
+});
+export type Calibration = z.infer<typeof calibration>;
+
 export const createSearch = z.strictObject({
   name: z.string().trim().max(120).default(''),
   purpose: z.string().trim().max(500).default(''),

@@ -1,6 +1,7 @@
 import Vue from 'vue';
 import VueRouter from 'vue-router';
 import BoxList from './boxes/BoxList.vue';
+import CalibrationPage from './people/CalibrationPage.vue';
 import PersonList from './people/PersonList.vue';
 import SearchDetail from './searches/SearchDetail.vue';
 import SearchForm from './searches/SearchForm.vue';
@@ -20,6 +21,7 @@ export function createRouter(): VueRouter {
       { path: '/searches/new', component: SearchForm },
       { path: '/searches/:id([0-9a-f-]{36})', component: SearchDetail, props: true },
       { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
+      { path: '/people/calibration', component: CalibrationPage },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
       { path: '*', redirect: '/searches' },
     ],

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readCalibration } from './calibration.read';
 import { cancelSearch, deleteSearch } from './cancel-search';
 import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
@@ -41,6 +42,7 @@ export function createSearch(options: SearchOptions) {
     addPhoto: addPhoto(deps),
     deletePhoto: deletePhoto(deps),
     readPackInUse: readPackInUse(deps),
+    readCalibration: readCalibration(deps),
     draftSearch: draftSearch(deps),
     startSearch: startSearch(deps),
     cancelSearch: cancelSearch(deps),

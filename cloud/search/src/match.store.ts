@@ -138,6 +138,27 @@ export async function listMatches(
 
 /** Parameters of a query travel in its URL, which servers cut off at 16 KB. */
 const idsOfOneQuery = 100;
+const pairsOfOneQuery = 60;
+
+/** The scores of matches of any of the tenant's searches; what is not there is left out. */
+export async function scoresOf(
+  analytics: Analytics,
+  tenantId: string,
+  matches: readonly { readonly search_id: string; readonly match_id: string }[],
+): Promise<Map<string, number>> {
+  const scores = new Map<string, number>();
+  for (let from = 0; from < matches.length; from += pairsOfOneQuery) {
+    const some = matches.slice(from, from + pairsOfOneQuery);
+    const rows = await analytics.forTenant(tenantId).query<{ search_id: string; match_id: string; best: number }>(
+      `SELECT search_id, match_id, max(score) AS best FROM search_matches
+         WHERE tenant_id = {tenant:UUID} AND search_id IN {searches:Array(UUID)} AND match_id IN {ids:Array(String)}
+         GROUP BY search_id, match_id`,
+      { searches: [...new Set(some.map((match) => match.search_id))], ids: some.map((match) => match.match_id) },
+    );
+    for (const row of rows) scores.set(`${row.search_id} ${row.match_id}`, row.best);
+  }
+  return scores;
+}
 
 export async function matchesByIds(
   analytics: Analytics,

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import type { Caller } from '@star/platform';
 import { CurrentCaller, RequireRole, ZodAnswer } from '@star/platform/nest';
-import { packInUse } from '@stardipper/proto';
+import { calibration, packInUse } from '@stardipper/proto';
 import type { SearchService } from './create-search';
 import { SEARCH } from './search.token';
 
@@ -14,5 +14,11 @@ export class PacksController {
   @ZodAnswer(packInUse)
   inUse(@CurrentCaller() caller: Caller) {
     return this.search.readPackInUse(caller.tenantId);
+  }
+
+  @Get('in-use/calibration')
+  @ZodAnswer(calibration)
+  calibration(@CurrentCaller() caller: Caller) {
+    return this.search.readCalibration(caller.tenantId);
   }
 }
