@@ -10,6 +10,7 @@ export const topics = {
   'device.telemetry.v1': events.DeviceTelemetry,
   'device.rpc.finished.v1': events.DeviceRpcFinished,
   'device.recorder.reported.v1': events.DeviceRecorderReported,
+  'device.software.changed.v1': events.DeviceSoftwareChanged,
   'search.task.requested.v1': events.SearchTaskRequested,
   'search.task.accepted.v1': events.SearchTaskAccepted,
   'search.progressed.v1': events.SearchProgressed,
@@ -47,5 +48,6 @@ export const maxReportBytes = maxPayloadBytes - 256;
 export const objectKeys = {
   crop: (tenantId: string, edgeId: string, sightingId: string) => `${tenantId}/crops/${edgeId}/${sightingId}.jpg`,
   photo: (tenantId: string, personId: string, photoId: string) => `${tenantId}/people/${personId}/${photoId}`,
+  software: (tenantId: string, packageId: string) => `${tenantId}/software/${packageId}.tar.gz`,
   query: (tenantId: string, searchId: string) => `${tenantId}/queries/${searchId}.json`,
 };

@@ -79,6 +79,39 @@ export const queryDocument = z.object({
 });
 export type QueryDocument = z.infer<typeof queryDocument>;
 
+/** How far an edge is with its software; the first two are Star's, the others the box reports. */
+export const softwareStates = ['QUEUED', 'INITIATED', 'DOWNLOADING', 'DOWNLOADED', 'VERIFIED', 'UPDATING', 'UPDATED', 'FAILED'] as const;
+export type SoftwareState = (typeof softwareStates)[number];
+
+/** No package is larger: 600 MiB, a pack with several large models. */
+export const maxSoftwareBytes = 629_145_600;
+const softwareName = z.string().regex(/^[\w.:-]{1,64}$/);
+/** The shared attributes `sw_*` of an edge that is to have a package; their absence means that it is to have none. */
+export const softwareAttributes = z.object({
+  /** Of a model pack: its id. */
+  sw_title: softwareName,
+  sw_version: softwareName,
+  /** Bytes. */
+  sw_size: z.int().min(1).max(maxSoftwareBytes),
+  /** Lower-case hex. */
+  sw_checksum: z.string().regex(/^[0-9a-f]{64}$/),
+  sw_checksum_algorithm: z.literal('SHA256'),
+  sw_tag: z.string().max(160).optional(),
+});
+export type SoftwareAttributes = z.infer<typeof softwareAttributes>;
+
+/** Every key Star may set of them; `sw_url` never, since it keeps the packages itself. */
+export const softwareAttributeKeys = Object.keys(softwareAttributes.shape) as readonly (keyof SoftwareAttributes)[];
+
+/** Telemetry of a box about its software. `sw_error` is a stable code. */
+export const softwareTelemetry = z.object({
+  sw_state: z.enum(softwareStates).optional(),
+  sw_error: z.string().optional(),
+  current_sw_title: z.string().optional(),
+  current_sw_version: z.string().optional(),
+});
+export type SoftwareTelemetry = z.infer<typeof softwareTelemetry>;
+
 /** Device to Star: where to PUT the crops of these sightings. */
 export const signCropUploadParams = z.strictObject({ sightingIds: z.array(sightingId).min(1).max(50) });
 export const signCropUploadReply = z.object({ uploads: z.array(z.object({ sightingId, url: z.string() })) });

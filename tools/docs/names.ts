@@ -87,6 +87,8 @@ function valueRows(root: string): string[][] {
       schemas[key] ? shape(key) : 'as `GetHealth` and `GetStats` answer',
     ]),
     [code(`${proto.recorderAttributePrefix}<recorderId>`), 'shared attribute', 'one recorder and how to reach it', shape('recorderConfig')],
+    [code('sw_*'), 'shared attribute', 'the package of software the box is to have', shape('softwareAttributes')],
+    [code('sw_state'), 'telemetry', 'how far the box is with it', shape('softwareTelemetry')],
     ...[...client.matchAll(/(\w+):/g)].map(([, key = '']) => [code(key), 'client attribute', 'what the box runs', '']),
   ];
 }
@@ -96,6 +98,7 @@ function objectRows(): string[][] {
     crop: ['{edgeId}', '{sightingId}'],
     photo: ['{personId}', '{photoId}'],
     query: ['{searchId}', ''],
+    software: ['{packageId}', ''],
   };
   return Object.entries(proto.objectKeys).map(([what, key]) => [
     what,

@@ -1,10 +1,14 @@
-import type { Bus, Database, FirstTime, Log, WriteEvent } from '@star/platform';
+import type { Bus, Database, FirstTime, Log, Objects, WriteEvent } from '@star/platform';
 import { setSharedAttributes } from './attributes/device-attributes';
 import { changeCameraName, readCameraRefs, readCameras } from './cameras/manage-cameras';
 import { createDeviceHub } from './device-hub';
 import { changeEdgeName, readEdge, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
 import { issueProvisioningKey, readProvisioningKeys, removeProvisioningKey } from './edges/manage-provisioning-keys';
 import { defaultHubSettings, type HubSettings } from './hub/hub-settings';
+import { assignSoftware, readAssignment, readEdgeSoftware, readEdgesSoftware, unassignSoftware } from './ota/assign-software';
+import type { Audit } from './ota/audit';
+import { readPackage, readPackages, removePackage } from './ota/manage-packages';
+import { uploadPackage } from './ota/upload-package';
 import { applyRecorderReport } from './recorders/apply-recorder-report';
 import { addRecorder, changeRecorder, readRecorder, readRecorders, removeRecorder } from './recorders/manage-recorders';
 import { SecretBox } from './recorders/secret-box';
@@ -22,6 +26,9 @@ export interface DevicesDeps {
   readonly secretKey: Buffer;
   readonly signCrops: SignCrops;
   readonly hasCommunity: (tenantId: string, communityId: string) => Promise<boolean>;
+  /** Packages of software are in it. */
+  readonly objects: Pick<Objects, 'put' | 'delete' | 'getRange'>;
+  readonly audit: Audit;
   readonly hub?: Partial<HubSettings>;
   /** 10 s unless told, as ThingsBoard. */
   readonly ackTimeoutMs?: number;
@@ -80,6 +87,15 @@ export function createDevices(deps: DevicesDeps) {
     removeRecorder: removeRecorder(recorders),
     readCameras: readCameras({ db }),
     changeCameraName: changeCameraName({ db }),
+    uploadPackage: uploadPackage(deps),
+    readPackages: readPackages(deps),
+    readPackage: readPackage(deps),
+    removePackage: removePackage(deps),
+    assignSoftware: assignSoftware(deps),
+    unassignSoftware: unassignSoftware(deps),
+    readAssignment: readAssignment(deps),
+    readEdgesSoftware: readEdgesSoftware(deps),
+    readEdgeSoftware: readEdgeSoftware(deps),
   };
 }
 

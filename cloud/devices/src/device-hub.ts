@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus, Database, Log, WriteEvent } from '@star/platform';
+import type { Bus, Database, Log, Objects, WriteEvent } from '@star/platform';
 import { pushSharedAttributes, readDeviceAttributes, saveClientAttributes } from './attributes/device-attributes';
 import { logIn } from './edges/log-in';
 import { Presence } from './edges/presence';
@@ -9,6 +9,10 @@ import { closeReasons } from './hub/connection';
 import { Hub } from './hub/hub';
 import { hubChannel, readSignal } from './hub/hub-channel.store';
 import type { HubSettings } from './hub/hub-settings';
+import { announceAssignments } from './ota/announce-software';
+import { applySoftwareTelemetry } from './ota/apply-software-telemetry';
+import { deleteDoomedObjects } from './ota/manage-packages';
+import { createSoftwareSource } from './ota/serve-chunks';
 import type { SecretBox } from './recorders/secret-box';
 import { answerCall, type SignCrops } from './rpc/answer-call';
 import { AnswerWaiters } from './rpc/ask-edge';
@@ -25,6 +29,7 @@ export interface DeviceHubDeps {
   readonly log: Log;
   readonly secrets: SecretBox;
   readonly signCrops: SignCrops;
+  readonly objects: Pick<Objects, 'getRange' | 'delete'>;
   readonly settings: HubSettings;
   /** Without a PUBACK for so long, an RPC counts as not delivered. */
   readonly ackTimeoutMs: number;
@@ -38,6 +43,8 @@ export interface DeviceHubDeps {
   readonly upkeepEveryMs: number;
 }
 
+const pushesAtOnce = 4;
+
 /** The MQTT hub joined to the database and the bus: presence, RPC, attributes, telemetry. */
 export function createDeviceHub(deps: DeviceHubDeps) {
   const { db, bus, writeEvent, log, settings } = deps;
@@ -47,15 +54,22 @@ export function createDeviceHub(deps: DeviceHubDeps) {
   const batcher = new BusBatcher(bus, () => hub.resumeAll());
   const dispatcher = new Dispatcher({ db, writeEvent, log, ackTimeoutMs: deps.ackTimeoutMs });
   const push = pushSharedAttributes(deps);
+  const accept = acceptTelemetry({ db, batcher, log });
+  const applySoftware = applySoftwareTelemetry({ db, writeEvent, log });
   const hub: Hub = new Hub(settings, {
     logIn: logIn({ db }),
     provision: provisionEdge({ db, writeEvent, log }),
-    acceptTelemetry: acceptTelemetry({ db, batcher, log }),
+    acceptTelemetry: async (edge, entries) => {
+      await accept(edge, entries);
+      await applySoftware(edge, entries);
+    },
     saveClientAttributes: saveClientAttributes({ db }),
     readAttributes: readDeviceAttributes(deps),
     answerCall: answerCall({ signCrops: deps.signCrops, settings }),
     rpcSubscribed: (session) => dispatcher.subscribed(session),
     acceptReply: (session, requestId, replyJson, readAt) => dispatcher.reply(session, requestId, replyJson, readAt),
+    software: createSoftwareSource(deps),
+    chunkFailed: (session, error) => log.warn({ err: error, edgeId: session.edge.id }, 'a piece of software could not be read'),
     overloaded: () => batcher.full,
     opened: (session) => presence.changed(session),
     closed: (session) => {
@@ -76,7 +90,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
 
   /** One push at a time per edge, and each reads the values anew, so the last one always says what is true. */
   const pushes = new Map<string, Promise<void>>();
-  const pushAttributes = (edgeId: string, keys: readonly string[] | 'all') => {
+  const pushAttributes = (edgeId: string, keys: readonly string[] | 'all'): Promise<void> => {
     const last = (pushes.get(edgeId) ?? Promise.resolve()).then(async () => {
       const session = hub.session(edgeId);
       if (!session) return;
@@ -88,6 +102,17 @@ export function createDeviceHub(deps: DeviceHubDeps) {
     });
     pushes.set(edgeId, last);
     void last.finally(() => pushes.get(edgeId) === last && pushes.delete(edgeId));
+    return last;
+  };
+  /** A few at a time: thousands of edges must not keep everything else from the database. */
+  const pushToTenant = async (tenantId: string, keys: readonly string[]) => {
+    const edgeIds = [...hub.sessions()].flatMap(({ edge }) => (edge.tenantId === tenantId ? [edge.id] : []));
+    const worker = async () => {
+      for (let edgeId = edgeIds.pop(); edgeId !== undefined && !stopping.signal.aborted; edgeId = edgeIds.pop()) {
+        await pushAttributes(edgeId, keys);
+      }
+    };
+    await Promise.all(Array.from({ length: pushesAtOnce }, worker));
   };
 
   const heard = (payload: string) => {
@@ -97,7 +122,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
       if (payload !== '') return;
       dispatcher.wakeAll();
       answers.lookAgain();
-      for (const session of hub.sessions()) pushAttributes(session.edge.id, 'all');
+      for (const session of hub.sessions()) void pushAttributes(session.edge.id, 'all');
       return;
     }
     switch (signal.kind) {
@@ -106,7 +131,9 @@ export function createDeviceHub(deps: DeviceHubDeps) {
       case 'answered':
         return answers.answered(signal.rpcId);
       case 'attributes':
-        return pushAttributes(signal.edgeId, signal.keys);
+        return void pushAttributes(signal.edgeId, signal.keys);
+      case 'tenantAttributes':
+        return void pushToTenant(signal.tenantId, signal.keys);
       case 'takenOver':
         if (signal.hubId === hubId) hub.session(signal.edgeId)?.close(closeReasons.sessionTakenOver);
         return;
@@ -148,6 +175,8 @@ export function createDeviceHub(deps: DeviceHubDeps) {
       sweeping.push(
         repeat(endExpired, deps.expiryEveryMs, 'expired RPCs could not be ended'),
         repeat(forgetFinished, deps.upkeepEveryMs, 'finished RPCs past their time could not be deleted'),
+        repeat(announceAssignments({ db, writeEvent }), deps.expiryEveryMs, 'assigned software could not be announced'),
+        repeat(deleteDoomedObjects(deps), deps.upkeepEveryMs, 'software objects nobody needs could not be deleted'),
       );
       return hub.start();
     },

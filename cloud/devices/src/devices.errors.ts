@@ -14,6 +14,21 @@ export const devicesErrors = defineErrors({
   'camera.not_found': 'not_found',
   'community.not_found': 'unprocessable',
   'provisioning_key.not_found': 'not_found',
+  'software.not_found': 'not_found',
+  'software.type_unsupported': 'invalid',
+  'software.empty': 'invalid',
+  /** Cut off, or not as long as it was said to be. */
+  'software.incomplete': 'invalid',
+  'software.too_large': 'too_large',
+  'software.not_gzip': 'unprocessable',
+  /** Not the SHA-256 the sender said. */
+  'software.checksum_wrong': 'unprocessable',
+  /** Other bytes are there under this title and version. */
+  'software.version_taken': 'conflict',
+  'software.too_many': 'conflict',
+  'software.upload_too_slow': 'timeout',
+  /** It cannot be deleted while boxes are to have it. */
+  'software.assigned': 'conflict',
   'cursor.invalid': 'invalid',
   'rpc.params_invalid': 'invalid',
   'rpc.too_large': 'too_large',

@@ -63,6 +63,7 @@ describe('logging in', () => {
       log: silent,
       secrets: {} as never,
       signCrops: async () => [],
+      objects: {} as never,
       settings: { ...defaultHubSettings, port: 0 },
       ackTimeoutMs: 1000,
       leaseMs: 1500,

@@ -275,6 +275,15 @@ describe('roles', () => {
     'DELETE /recorders/{recorderId}': ['admin'],
     'GET /cameras': everybody,
     'PATCH /cameras/{cameraId}': ['admin'],
+    'POST /software/packages': ['admin'],
+    'GET /software/packages': everybody,
+    'GET /software/packages/{packageId}': everybody,
+    'DELETE /software/packages/{packageId}': ['admin'],
+    'GET /software/assignment': everybody,
+    'PUT /software/assignment': ['admin'],
+    'DELETE /software/assignment': ['admin'],
+    'GET /software/edges': everybody,
+    'GET /software/edges/{edgeId}': everybody,
   };
 
   it('decide on every route, before anything is looked at', async () => {

@@ -2,13 +2,27 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { type Bus, type BusRecord, firstTime, openPostgresBus, type PostgresBus, type Relay, startRelay, writeEvent } from '@star/platform';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Bus,
+  type BusRecord,
+  type DiskObjects,
+  firstTime,
+  openDiskObjects,
+  openPostgresBus,
+  type PostgresBus,
+  type Relay,
+  startRelay,
+  writeEvent,
+} from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import type { Topic } from '@stardipper/proto';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { generate, type Packet, parser } from 'mqtt-packet';
-import { createDevices, type Devices, type DevicesDeps, devicesMigrations } from '../src';
+import { type AuditEntry, createDevices, type Devices, type DevicesDeps, devicesMigrations } from '../src';
 
 export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -17,6 +31,9 @@ export interface World {
   readonly bus: PostgresBus;
   readonly tenants: readonly [string, string];
   readonly communityId: string;
+  readonly objects: DiskObjects;
+  readonly objectsFolder: string;
+  readonly audited: AuditEntry[];
   /** Everything that was appended to the bus, in the order a consumer sees it. */
   readonly seen: BusRecord[];
   /** Makes and starts devices; stopped with the world. */
@@ -37,13 +54,20 @@ export async function aWorld(): Promise<World> {
     'device.status.changed.v1',
     'device.rpc.finished.v1',
     'device.recorder.reported.v1',
+    'device.software.changed.v1',
     'search.progressed.v1',
   ];
   const watching = await bus.subscribe({ group: 'test', topics, handle: async (record) => void seen.push(record) });
   const running = new Set<() => Promise<void>>();
   const secretKey = randomBytes(32);
   const communityId = randomUUID();
+  const folder = await mkdtemp(join(tmpdir(), 'star-devices-objects-'));
+  const objects = await openDiskObjects({ folder, secret: 's'.repeat(32), publicUrl: 'http://star.test', maxBytes: 700_000_000 });
+  const audited: AuditEntry[] = [];
   return {
+    objects,
+    objectsFolder: folder,
+    audited,
     database,
     bus,
     seen,
@@ -60,6 +84,8 @@ export async function aWorld(): Promise<World> {
         signCrops: async (tenantId, edgeId, ids) =>
           ids.map((sightingId) => ({ sightingId, url: `http://objects.test/${tenantId}/${edgeId}/${sightingId}` })),
         hasCommunity: async (_tenantId, id) => id === communityId,
+        objects,
+        audit: async (_tx, entry) => void audited.push(entry),
         leaseMs: 1500,
         expiryEveryMs: 100,
         ...options,
@@ -82,6 +108,7 @@ export async function aWorld(): Promise<World> {
       await relay.stop();
       await bus.close();
       await database.close();
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }
@@ -120,7 +147,9 @@ export class Device {
   disconnectReason: number | undefined;
 
   constructor(readonly client: MqttClient) {
-    client.on('message', (topic, payload) => this.messages.push({ topic, body: JSON.parse(payload.toString()) }));
+    client.on('message', (topic, payload) =>
+      this.messages.push({ topic, body: /^v2\/.w\//.test(topic) ? payload : JSON.parse(payload.toString()) }),
+    );
     client.on('close', () => {
       this.closed = true;
     });

@@ -16,6 +16,7 @@ export const entranceRoutes: readonly { readonly prefix: string; readonly servic
   { prefix: '/api/v1/edges', service: 'devices' },
   { prefix: '/api/v1/recorders', service: 'devices' },
   { prefix: '/api/v1/cameras', service: 'devices' },
+  { prefix: '/api/v1/software', service: 'devices' },
   { prefix: '/api/v1/people', service: 'search' },
   { prefix: '/api/v1/packs', service: 'search' },
   { prefix: '/api/v1/searches', service: 'search' },

@@ -57,6 +57,20 @@ export function objectsContract(name: string, open: () => Promise<{ objects: Obj
       expect((await read(keyOf('kept')))?.body.toString()).toBe('first');
     });
 
+    test('a range of bytes is got alone, shorter at the end, empty past it', async () => {
+      await objects.put(tenant, keyOf('ranged'), Buffer.from('0123456789'), 'text/plain');
+      const range = async (start: number, bytes: number) => (await objects.getRange(tenant, keyOf('ranged'), start, bytes))?.toString();
+      expect([await range(0, 3), await range(3, 4), await range(8, 100), await range(0, 10), await range(2, 0)]).toEqual([
+        '012',
+        '3456',
+        '89',
+        '0123456789',
+        '',
+      ]);
+      expect([await range(10, 5), await range(1000, 5)]).toEqual(['', '']);
+      expect(await objects.getRange(tenant, keyOf('never'), 0, 5)).toBeUndefined();
+    });
+
     test('an object may be named like the folder of another', async () => {
       await objects.put(tenant, keyOf('a'), Buffer.from('1'), 'text/plain');
       await objects.put(tenant, keyOf('a/b'), Buffer.from('2'), 'text/plain');
@@ -89,6 +103,7 @@ export function objectsContract(name: string, open: () => Promise<{ objects: Obj
       await expect(objects.put(tenant, key, Buffer.from('x'), 'text/plain')).rejects.toMatchObject(refused);
       await expect(objects.get(tenant, key)).rejects.toMatchObject(refused);
       await expect(objects.head(tenant, key)).rejects.toMatchObject(refused);
+      await expect(objects.getRange(tenant, key, 0, 1)).rejects.toMatchObject(refused);
       await expect(objects.delete(tenant, key)).rejects.toMatchObject(refused);
       await expect(objects.signedUrl(tenant, key, 'GET', { expiresInS: 60 })).rejects.toMatchObject(refused);
     });

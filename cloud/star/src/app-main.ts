@@ -9,6 +9,9 @@ import { openBase } from './base';
 import { composeServices } from './services';
 import { type AppSettings, appSettings } from './settings';
 
+/** A package of software of 600 MB at 1.3 Mbit/s. */
+const requestTimeoutMs = 3_600_000;
+
 @Module({})
 class GatewayModule {}
 
@@ -32,6 +35,7 @@ async function runServices(settings: AppSettings): Promise<Running> {
     log: base.log,
     objects: base.objects,
     title: 'Star',
+    requestTimeoutMs,
     checks: {
       database: { run: () => base.database.ping() },
       // Only search reads and writes it: the others work on while it is down.
@@ -70,6 +74,7 @@ async function runGateway(settings: AppSettings): Promise<Running> {
     log: createLogger({ service: 'gateway', level: settings.STAR_LOG_LEVEL }),
     metrics: createMetrics({ service: 'gateway' }),
     title: 'Star',
+    requestTimeoutMs,
     extend: async (fastify) => {
       await registerEntrance(fastify, { tenants, devices, search });
       await withConsole(settings)(fastify);

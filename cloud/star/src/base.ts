@@ -20,6 +20,7 @@ import {
   type TokenIssuer,
   type TokenVerifier,
 } from '@star/platform';
+import { maxSoftwareBytes } from '@stardipper/proto';
 import type { Logger } from 'pino';
 import { lastingSecret, signingKeyPath } from './secrets';
 import type { AppSettings } from './settings';
@@ -73,6 +74,8 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     folder: join(settings.STAR_DATA, 'objects'),
     secret: (await lastingSecret(settings.STAR_DATA, 'objects')).toString('base64url'),
     publicUrl: settings.STAR_PUBLIC_URL,
+    // Nothing larger is kept than a package of software; every address that is signed for an upload has a limit of its own.
+    maxBytes: maxSoftwareBytes,
   });
   const tokens = createTokenIssuer({ issuer, audience, key: await loadSigningKey(signingKeyPath(settings.STAR_DATA)), ttlS: tokenTtlS });
   return {

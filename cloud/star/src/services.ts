@@ -78,6 +78,8 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
     log: base.log,
     secretKey: base.credentialsKey,
     hasCommunity: tenants.hasCommunity,
+    objects: base.objects,
+    audit: recordAudit,
     signCrops: (tenantId, edgeId, sightingIds) =>
       Promise.all(
         sightingIds.map(async (sightingId) => ({

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Database, isUniqueViolation, type Log, type WriteEvent } from '@star/platform';
 import { z } from 'zod';
 import { BadPayload } from '../hub/payloads';
+import { queueNewEdge } from '../ota/assign-software';
 import { type Credentials, hashPassword, lookupHashOf, randomText, sameSecret } from './credentials';
 import type { EdgeIdentity } from './edge';
 import { findEdgeByName, insertEdge } from './edge.store';
@@ -70,6 +71,7 @@ export const provisionEdge =
           userName: basic?.userName ?? null,
           passwordHash,
         });
+        await queueNewEdge(tx, edge);
         await writeEvent(tx, {
           topic: 'device.registered.v1',
           key: edge.id,

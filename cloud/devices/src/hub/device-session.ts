@@ -1,11 +1,14 @@
 import type { IPublishPacket, ISubscribePacket, Packet } from 'mqtt-packet';
 import type { EdgeIdentity } from '../edges/edge';
+import { ChunkRequests, readChunkSize } from '../ota/serve-chunks';
 import { type Connection, closeReasons, type PacketHandler } from './connection';
 import { BadPayload, parseJson, readAttributes, readAttributesRequest, readRpcCall, readTelemetry } from './payloads';
 import type { DeviceRates, SessionLimits, SessionPorts } from './session-ports';
 import {
   attributesReplyTopic,
   attributesTopic,
+  chunkErrorTopic,
+  chunkReplyTopic,
   downlinkOf,
   rpcReplyTopic,
   rpcRequestTopic,
@@ -37,6 +40,8 @@ export class DeviceSession implements PacketHandler {
   #attributes: { style: TopicStyle; qos: 0 | 1 } | undefined;
   #rpc: { style: TopicStyle; qos: 0 | 1 } | undefined;
   #replyQos: 0 | 1 = 1;
+  #chunkQos: 0 | 1 = 1;
+  readonly #chunks: ChunkRequests;
 
   constructor(
     readonly id: string,
@@ -46,7 +51,9 @@ export class DeviceSession implements PacketHandler {
     private readonly limits: SessionLimits,
     private readonly rates: DeviceRates,
     private readonly receiveMaximum: number,
-  ) {}
+  ) {
+    this.#chunks = new ChunkRequests(edge, ports.software, limits.maxPayloadBytes);
+  }
 
   get takesRpcs(): boolean {
     return this.connection.open && this.#rpc !== undefined;
@@ -58,7 +65,7 @@ export class DeviceSession implements PacketHandler {
   }
 
   ready(): boolean {
-    return this.#inFlight < this.limits.maxInFlight && !this.ports.overloaded();
+    return this.#inFlight < this.limits.maxInFlight && !this.#chunks.full && !this.ports.overloaded();
   }
 
   closed(): void {
@@ -119,7 +126,7 @@ export class DeviceSession implements PacketHandler {
     this.#send(attributesTopic(this.#attributes.style), payload, this.#attributes.qos, () => {});
   }
 
-  #send(topic: string, payload: string, qos: 0 | 1, onAck: () => void): void {
+  #send(topic: string, payload: string | Buffer, qos: 0 | 1, onAck: () => void): void {
     if (qos === 0) {
       this.connection.write({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false });
       onAck();
@@ -161,7 +168,8 @@ export class DeviceSession implements PacketHandler {
       else if (downlink.channel === 'rpc') {
         this.#rpc = { style: downlink.style, qos: grantedQos };
         rpcSubscribed = true;
-      } else this.#replyQos = grantedQos;
+      } else if (downlink.channel === 'chunks') this.#chunkQos = grantedQos;
+      else this.#replyQos = grantedQos;
       return grantedQos;
     });
     this.connection.write({ cmd: 'suback', messageId: packet.messageId ?? 0, granted });
@@ -241,7 +249,37 @@ export class DeviceSession implements PacketHandler {
         this.#reply(rpcReplyTopic(uplink.style, uplink.requestId), answer);
         return;
       }
+      case 'chunk':
+        return this.#serveChunk(uplink, readChunkSize(payload));
     }
+  }
+
+  /**
+   * The PUBACK of a request says that it came; the chunk follows. Otherwise a PUBACK of a report would have to wait for
+   * every chunk asked for before it.
+   */
+  #serveChunk({ image, requestId, index }: Extract<Uplink, { kind: 'chunk' }>, chunkBytes: number | undefined): void {
+    if (image === 'fw') {
+      this.#failChunk('NOT_FOUND');
+      return;
+    }
+    this.#chunks
+      .chunk(requestId, index, chunkBytes)
+      .then(
+        (chunk) => {
+          if (typeof chunk === 'string') this.#failChunk(chunk);
+          else if (this.connection.open) this.#send(chunkReplyTopic(requestId, index), chunk, this.#chunkQos, () => {});
+        },
+        (error: unknown) => this.ports.chunkFailed(this, error),
+      )
+      .finally(() => this.connection.resume());
+  }
+
+  #failChunk(error: string): void {
+    if (!this.connection.open) return;
+    this.#send(chunkErrorTopic, error, this.#chunkQos, () => {});
+    if (this.connection.version === 5) this.connection.close(closeReasons.implementationError);
+    else this.connection.closeAfterWrites();
   }
 
   #takeDataPoints(nowMs: number, points: number): void {

@@ -9,6 +9,8 @@ const signal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('answered'), rpcId: z.string() }),
   /** Shared attributes changed; the values are read anew, so the order of these signals does not matter. */
   z.object({ kind: z.literal('attributes'), edgeId: z.string(), keys: z.array(z.string()) }),
+  /** The same of every edge of a tenant. */
+  z.object({ kind: z.literal('tenantAttributes'), tenantId: z.string(), keys: z.array(z.string()) }),
   /** The device has connected to another hub. */
   z.object({ kind: z.literal('takenOver'), edgeId: z.string(), hubId: z.string() }),
   /** The edge or its credentials are gone. */

@@ -70,9 +70,14 @@ function castNumeric(value: unknown): unknown {
   return number;
 }
 
+/** Names that may look like numbers: version 1.10 is not 1.1. */
+const neverNumbers = new Set(['current_sw_title', 'current_sw_version', 'current_fw_title', 'current_fw_version']);
+
 function readValues(object: Record<string, unknown>): Map<string, unknown> {
   const values = new Map<string, unknown>();
-  for (const [key, value] of Object.entries(object)) if (value !== null) values.set(checkedKey(key), castNumeric(value));
+  for (const [key, value] of Object.entries(object)) {
+    if (value !== null) values.set(checkedKey(key), neverNumbers.has(key) ? value : castNumeric(value));
+  }
   return values;
 }
 

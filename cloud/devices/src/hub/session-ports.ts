@@ -1,4 +1,5 @@
 import type { EdgeIdentity } from '../edges/edge';
+import type { SoftwareSource } from '../ota/serve-chunks';
 import type { DeviceSession } from './device-session';
 import type { AttributesRequest, TelemetryEntry } from './payloads';
 import type { RateLimit } from './rate-limit';
@@ -13,6 +14,9 @@ export interface SessionPorts {
   /** The device can take RPCs from now on. */
   rpcSubscribed(session: DeviceSession): void;
   acceptReply(session: DeviceSession, requestId: number, replyJson: string, readAt: number): Promise<void>;
+  readonly software: SoftwareSource;
+  /** Storage could not be read: the device asks again when nothing comes. */
+  chunkFailed(session: DeviceSession, error: unknown): void;
   closed(session: DeviceSession): void;
   /** True while Star as a whole cannot take more. */
   overloaded(): boolean;

@@ -8,11 +8,12 @@ export type Uplink =
   | { readonly kind: 'attributes' }
   | { readonly kind: 'attributesRequest'; readonly requestId: number; readonly style: TopicStyle }
   | { readonly kind: 'rpcReply'; readonly requestId: number }
+  | { readonly kind: 'chunk'; readonly image: 'fw' | 'sw'; readonly requestId: number; readonly index: number }
   | { readonly kind: 'rpcRequest'; readonly requestId: number; readonly style: TopicStyle };
 
 /** What a device can subscribe to. `replies` need no subscription: they are written in any case. */
 export interface Downlink {
-  readonly channel: 'attributes' | 'rpc' | 'replies';
+  readonly channel: 'attributes' | 'rpc' | 'replies' | 'chunks';
   readonly style: TopicStyle;
 }
 
@@ -53,12 +54,23 @@ const filters = new Map<string, Downlink>([
   ['v2/a/res/j/+', { channel: 'replies', style: 'v2j' }],
   ['v2/r/req/j/+', { channel: 'rpc', style: 'v2j' }],
   ['v2/r/res/j/+', { channel: 'replies', style: 'v2j' }],
+  ['v2/sw/response/+/chunk/+', { channel: 'chunks', style: 'v2' }],
+  ['v2/fw/response/+/chunk/+', { channel: 'chunks', style: 'v2' }],
+  ['v2/sw/error', { channel: 'chunks', style: 'v2' }],
+  ['v2/fw/error', { channel: 'chunks', style: 'v2' }],
 ]);
+
+const chunkTopic = /^v2\/(fw|sw)\/request\/(\d{1,10})\/chunk\/(\d{1,10})$/;
 
 /** Where a publish goes; `bad_id` when the topic is known but its id is not an integer of 32 bits; undefined when no such topic exists. */
 export function uplinkOf(topic: string): Uplink | 'bad_id' | undefined {
   const plain = plainUplinks.get(topic);
   if (plain) return plain;
+  const chunk = chunkTopic.exec(topic);
+  if (chunk) {
+    const [requestId, index] = [Number(chunk[2]), Number(chunk[3])];
+    return requestId > 0x7fffffff || index > 0x7fffffff ? 'bad_id' : { kind: 'chunk', image: chunk[1] as 'fw' | 'sw', requestId, index };
+  }
   for (const [prefix, kind, style] of numberedUplinks) {
     if (!topic.startsWith(prefix)) continue;
     const text = topic.slice(prefix.length);
@@ -87,6 +99,10 @@ export const attributesTopic = (style: TopicStyle): string => downTopics[style].
 export const attributesReplyTopic = (style: TopicStyle, requestId: number): string => downTopics[style].attributesReply + requestId;
 export const rpcRequestTopic = (style: TopicStyle, requestId: number): string => downTopics[style].rpcRequest + requestId;
 export const rpcReplyTopic = (style: TopicStyle, requestId: number): string => downTopics[style].rpcReply + requestId;
+
+export const chunkReplyTopic = (requestId: number, index: number): string => `v2/sw/response/${requestId}/chunk/${index}`;
+/** Of software as well: ThingsBoard has no other. */
+export const chunkErrorTopic = 'v2/fw/error';
 
 export const provisionRequestTopic = '/provision/request';
 export const provisionResponseTopic = '/provision/response';

@@ -28,6 +28,8 @@ export interface HttpAppOptions {
   readonly log?: Log;
   /** 1 MB unless told. */
   readonly bodyLimitBytes?: number;
+  /** For a request to come in whole; two minutes unless told. */
+  readonly requestTimeoutMs?: number;
   readonly title?: string;
   /** Serves `/objects/…` as well. */
   readonly objects?: DiskObjects;
@@ -62,7 +64,7 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   const bodyLimit = options.bodyLimitBytes ?? 1_000_000;
   const adapter = new FastifyAdapter({
     bodyLimit,
-    requestTimeout: 120_000,
+    requestTimeout: options.requestTimeoutMs ?? 120_000,
     keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 512 },

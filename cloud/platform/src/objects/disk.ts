@@ -60,6 +60,10 @@ export async function openDiskObjects(options: DiskObjectsOptions): Promise<Disk
       const found = await opened(tenantId, key);
       return found && { info: found.info, body: found.object.read() };
     },
+    getRange: async (tenantId, key, start, bytes) => {
+      const found = await opened(tenantId, key);
+      return found?.object.readRange(start, bytes).finally(() => found.object.close());
+    },
     head: async (tenantId, key) => {
       const found = await opened(tenantId, key);
       await found?.object.close();

@@ -26,6 +26,8 @@ export interface OpenObject {
   readonly modifiedAtMs: number;
   /** Bytes from `start` up to and including `end`; closes the file when it ends or is destroyed. */
   read(start?: number, end?: number): Readable;
+  /** At most `bytes` bytes from `start`; the file stays open. */
+  readRange(start: number, bytes: number): Promise<Buffer>;
   close(): Promise<void>;
 }
 
@@ -111,12 +113,23 @@ async function openObject(path: string): Promise<OpenObject | undefined> {
         void file.close();
         return Readable.from([]);
       },
+      readRange: (start, bytes) => readExactly(file, headBytes + start, Math.max(0, Math.min(bytes, size - headBytes - start))),
       close: () => file.close(),
     };
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+async function readExactly(file: FileHandle, position: number, bytes: number): Promise<Buffer> {
+  const range = Buffer.alloc(bytes);
+  for (let done = 0; done < bytes; ) {
+    const { bytesRead } = await file.read(range, done, bytes - done, position + done);
+    if (bytesRead === 0) throw objectErrors.error('object.incomplete');
+    done += bytesRead;
+  }
+  return range;
 }
 
 const removed = (path: string) =>

@@ -14,6 +14,8 @@ export interface Objects {
   /** The caller reads `body` to its end or destroys it. */
   get(tenantId: string, key: string): Promise<{ info: ObjectInfo; body: Readable } | undefined>;
   head(tenantId: string, key: string): Promise<ObjectInfo | undefined>;
+  /** `bytes` bytes from `start`, fewer where the object ends, none past its end; undefined when there is no such object. All in memory: for small ranges. */
+  getRange(tenantId: string, key: string, start: number, bytes: number): Promise<Buffer | undefined>;
   /** Nothing happens when there is none. */
   delete(tenantId: string, key: string): Promise<void>;
   /** An address that allows exactly this verb on exactly this key until it expires. */
