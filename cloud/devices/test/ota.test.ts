@@ -235,7 +235,7 @@ describe('an assignment', () => {
       sw_size: 50_000,
       sw_checksum: sha256(bytes),
       sw_checksum_algorithm: 'SHA256',
-      sw_tag: `${made.title} 1.10`,
+      sw_tag: `${made.title} 1.10 ${assigned.body.assignedAt}`,
     };
     expect((await box.message(attributes)).body).toEqual(wanted);
     api.softwareAttributes.parse(wanted);
@@ -253,7 +253,7 @@ describe('an assignment', () => {
       expect(await logged('QUEUED')).toEqual({
         target_sw_title: made.title,
         target_sw_version: '1.10',
-        target_sw_tag: `${made.title} 1.10`,
+        target_sw_tag: wanted.sw_tag,
         target_sw_ts: expect.any(Number),
         sw_state: 'QUEUED',
       });

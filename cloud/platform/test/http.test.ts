@@ -355,3 +355,22 @@ test('closing ends open event streams and lets requests in flight finish', async
   await expect(stream.text()).rejects.toThrow();
   await expect(fetch(`${address}/healthz`)).rejects.toThrow();
 });
+
+test('a request that takes too long is cut, unless it is one of those that may', async () => {
+  const own = await createHttpApp(ThingsModule, {
+    verifier: { verify: async () => caller },
+    requestTimeoutMs: 200,
+    longRequests: { prefixes: ['/things/trace'], timeoutMs: 60_000 },
+  });
+  const address = await own.listen();
+  const slow = (path: string) =>
+    new Promise<number | string>((resolve) => {
+      const headers = { ...signedIn(), 'content-type': 'application/json', 'content-length': '2' };
+      const upload = request(`${address}${path}`, { method: 'POST', headers }, (answer) => resolve(answer.statusCode ?? 0));
+      upload.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
+      upload.write('{');
+      setTimeout(() => upload.end('}'), 1000);
+    });
+  expect(await Promise.all([slow('/things'), slow('/things/trace')])).toEqual(['ECONNRESET', 201]);
+  await own.close();
+});

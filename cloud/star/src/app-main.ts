@@ -9,8 +9,8 @@ import { openBase } from './base';
 import { composeServices } from './services';
 import { type AppSettings, appSettings } from './settings';
 
-/** A package of software of 600 MB at 1.3 Mbit/s. */
-const requestTimeoutMs = 3_600_000;
+/** A package of software of 600 MB at 1.4 Mbit/s. */
+const longRequests = { prefixes: ['/api/v1/software/packages'], timeoutMs: 3_600_000 };
 
 @Module({})
 class GatewayModule {}
@@ -35,7 +35,7 @@ async function runServices(settings: AppSettings): Promise<Running> {
     log: base.log,
     objects: base.objects,
     title: 'Star',
-    requestTimeoutMs,
+    longRequests,
     checks: {
       database: { run: () => base.database.ping() },
       // Only search reads and writes it: the others work on while it is down.
@@ -74,7 +74,7 @@ async function runGateway(settings: AppSettings): Promise<Running> {
     log: createLogger({ service: 'gateway', level: settings.STAR_LOG_LEVEL }),
     metrics: createMetrics({ service: 'gateway' }),
     title: 'Star',
-    requestTimeoutMs,
+    longRequests,
     extend: async (fastify) => {
       await registerEntrance(fastify, { tenants, devices, search });
       await withConsole(settings)(fastify);

@@ -16,6 +16,13 @@ const settingsSchema = z.object({
   DUBHE_SLOW_RETRY_MS: milliseconds.default(60_000),
   /** A connection on which one message is not acknowledged for so long is given up. */
   DUBHE_ACK_TIMEOUT_MS: milliseconds.default(30_000),
+  /** Program and arguments that install an archive, whose path comes after them; absent: this box cannot. */
+  DUBHE_INSTALL_PACK: z.string().trim().min(1).max(4096).optional(),
+  DUBHE_INSTALL_TIMEOUT_MS: milliseconds.default(900_000),
+  /** Until software that failed is tried again; doubles up to a day. */
+  DUBHE_SOFTWARE_RETRY_MS: milliseconds.default(21_600_000),
+  /** Software is not fetched when less than this would be left on the disk. */
+  DUBHE_DISK_RESERVE_BYTES: z.coerce.number().int().min(0).default(268_435_456),
   /** How long a command waits for an agent that is restarting. */
   DUBHE_COMMAND_MS: milliseconds.default(13_000),
 });

@@ -13,6 +13,11 @@ import { OutgoingStore } from './outgoing.store';
 import { HealthReporter } from './report-health';
 import { CommandRouter } from './route-command';
 import { ReportSender } from './send-reports';
+import { installByCommand } from './software/install-command';
+import { StateSender } from './software/send-states';
+import { SoftwareStore } from './software/software.store';
+import { SoftwareUpdater } from './software/update-software';
+import { wantedSoftware } from './software/wanted-software';
 import type { StarSession } from './star-session';
 import { submitReports } from './submit-reports';
 import { CropUploader } from './upload-crops';
@@ -47,9 +52,36 @@ export async function startDubhe(context: AgentContext): Promise<RunningAgent> {
   const configChanged = new Doorbell();
   const outgoing = new OutgoingStore(db, settings.DUBHE_SPOOL_BYTES);
   const crops = new CropsStore(db);
-  const mirror = new ConfigMirror(new AttributesStore(db), configChanged, (code) => log.warn({ code }, 'attributes ignored'));
+  const attributes = new AttributesStore(db);
+  const mirror = new ConfigMirror(attributes, configChanged, (code) => log.warn({ code }, 'attributes ignored'));
   const router = new CommandRouter({ dataDir, clock, signal, commandMs: settings.DUBHE_COMMAND_MS });
   const uploader = new CropUploader({ dataDir, store: crops, queued: spooled, clock, retryMs: settings.DUBHE_RETRY_MS, report });
+  const software = new SoftwareStore(db, clock);
+  const stateWritten = new Doorbell();
+  const states = new StateSender({ store: software, stateWritten, report });
+  const updater = new SoftwareUpdater({
+    folder: join(folder, 'software'),
+    store: software,
+    clock,
+    install: settings.DUBHE_INSTALL_PACK
+      ? installByCommand({
+          command: settings.DUBHE_INSTALL_PACK,
+          pidPath: join(folder, 'software', 'installer.json'),
+          env: { PATH: context.settings.PATH, HOME: context.settings.HOME, LANG: context.settings.LANG, DIPPER_DATA: dataDir },
+          timeoutMs: settings.DUBHE_INSTALL_TIMEOUT_MS,
+          signal,
+        })
+      : undefined,
+    wanted: () => wantedSoftware(attributes.current().attributes),
+    configChanged,
+    stateWritten,
+    chunkTimeoutMs: settings.DUBHE_ACK_TIMEOUT_MS,
+    retryMs: settings.DUBHE_RETRY_MS,
+    failedRetryMs: settings.DUBHE_SOFTWARE_RETRY_MS,
+    reserveBytes: settings.DUBHE_DISK_RESERVE_BYTES,
+    busy: () => outgoing.nextAfter(0, 1).length > 0 || router.isBusy(),
+    report,
+  });
   const sender = new ReportSender({
     store: outgoing,
     spooled,
@@ -72,7 +104,11 @@ export async function startDubhe(context: AgentContext): Promise<RunningAgent> {
     duties: [
       (session, stop) => sender.run(session, stop),
       (session, stop) => uploader.run(session, stop),
-      (session: StarSession) => mirror.refresh(() => session.requestSharedAttributes(attributesTimeoutMs)),
+      (session, stop) => states.run(session, stop),
+      async (session: StarSession) => {
+        await mirror.refresh(() => session.requestSharedAttributes(attributesTimeoutMs));
+        updater.sessionReady(session);
+      },
       // The others return when they have nothing left; the session lasts until it is closed.
       (_, stop) => new Doorbell().wait(stop),
     ],
@@ -86,7 +122,7 @@ export async function startDubhe(context: AgentContext): Promise<RunningAgent> {
     session: () => keeper.session,
     sessionOpened,
   });
-  const running = [keeper.run(), health.run(signal)];
+  const running = [keeper.run(), health.run(signal), updater.run(signal)];
 
   return {
     services: [
@@ -106,7 +142,7 @@ export async function startDubhe(context: AgentContext): Promise<RunningAgent> {
         },
       ],
     ],
-    stats: () => ({ ...outgoing.stats(), ...crops.stats(), ...keeper.stats(), ...router.stats(), ...health.stats() }),
+    stats: () => ({ ...outgoing.stats(), ...crops.stats(), ...keeper.stats(), ...router.stats(), ...health.stats(), ...updater.stats() }),
     health: () => healthOf(keeper.connection, outgoing),
     stop: async () => {
       abort.abort();

@@ -1,3 +1,5 @@
+import { softwareMigration } from './software/software.store';
+
 /** Of dubhe.db; applied in order, once each. Never edit one that was released. */
 export const migrations = [
   `
@@ -34,4 +36,5 @@ CREATE INDEX crop_uploads_due ON crop_uploads (next_at_ms, seq);
 CREATE TABLE shared_attributes (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `,
+  softwareMigration,
 ];

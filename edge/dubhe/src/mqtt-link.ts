@@ -19,9 +19,11 @@ export interface MqttLink {
   /** How many unacknowledged messages the server takes. */
   readonly receiveMaximum: number;
   /** Throws when the server refuses one of the topics. */
-  subscribe(topics: readonly string[]): Promise<void>;
+  subscribe(topics: readonly string[], qos?: 0 | 1): Promise<void>;
   /** QoS 1: resolves at PUBACK. Rejects when the server refuses the message or the connection ends first. */
   publish(topic: string, payload: string): Promise<void>;
+  /** QoS 0: on its way or not, nobody says. */
+  tell(topic: string, payload: string): void;
   close(): Promise<void>;
 }
 
@@ -89,9 +91,9 @@ class ClientLink implements MqttLink {
     private readonly end: (why: AgentError) => void,
   ) {}
 
-  async subscribe(topics: readonly string[]): Promise<void> {
+  async subscribe(topics: readonly string[], qos: 0 | 1 = 1): Promise<void> {
     await this.answered('subscribe', (done) =>
-      this.client.subscribe([...topics], { qos: 1 }, (error, granted) => {
+      this.client.subscribe([...topics], { qos }, (error, granted) => {
         const refused = granted?.find((grant) => grant.qos >= 128);
         done(error ?? (refused ? dubheErrors.messageRefused(refused.qos) : undefined));
       }),
@@ -105,6 +107,10 @@ class ClientLink implements MqttLink {
         done(typeof code === 'number' ? dubheErrors.messageRefused(code) : error);
       }),
     );
+  }
+
+  tell(topic: string, payload: string): void {
+    if (!this.closed.aborted) this.client.publish(topic, payload, { qos: 0 }, () => undefined);
   }
 
   async close(): Promise<void> {

@@ -99,6 +99,10 @@ export class CommandRouter {
     return client;
   }
 
+  isBusy(): boolean {
+    return this.running > 0;
+  }
+
   stats(): Record<string, number> {
     return {
       commands_handled: this.handled,

@@ -8,6 +8,9 @@ const commandPrefix = 'v1/devices/me/rpc/request/';
 const commandReplyPrefix = 'v1/devices/me/rpc/response/';
 const attributesRequestPrefix = 'v1/devices/me/attributes/request/';
 const attributesAnswerPrefix = 'v1/devices/me/attributes/response/';
+const chunkPrefix = 'v2/sw/response/';
+/** Of software as well. */
+const chunkErrorTopic = 'v2/fw/error';
 
 export interface SessionOptions {
   readonly url: string;
@@ -29,6 +32,14 @@ export interface StarSession {
   readonly receiveMaximum: number;
   /** One timestamped value; `body` is JSON text. Resolves when Star has it durably. */
   publishReport(key: string, atMs: number, body: string): Promise<void>;
+  /** Several values of one time; `values` is the JSON text of an object. Resolves when Star has them durably. */
+  publishValues(atMs: number, values: string): Promise<void>;
+  /**
+   * One piece of the software that is assigned. QoS 0 both ways: nothing waits for its acknowledgement, and a piece that
+   * is lost is asked for again. Throws star.no_answer, star.closed, software.not_found, software.refused; rejects when
+   * the signal aborts.
+   */
+  requestChunk(requestId: number, index: number, chunkBytes: number, timeoutMs: number, signal: AbortSignal): Promise<Buffer>;
   publishAttributes(attributes: Readonly<Record<string, unknown>>): Promise<void>;
   /** All shared attributes. Throws star.no_answer. */
   requestSharedAttributes(timeoutMs: number): Promise<Record<string, unknown>>;
@@ -51,12 +62,19 @@ function parseJson(payload: Buffer): unknown {
 /** Log in and subscribe. Throws star.credentials_refused, star.offline, star.no_answer. */
 export async function openSession(options: SessionOptions): Promise<StarSession> {
   const waiting = new Map<string, (answer: unknown) => void>();
+  const chunks = new Map<string, { resolve: (chunk: Buffer) => void; reject: (error: unknown) => void }>();
+  let chunksSubscribed: Promise<void> | undefined;
   let lastId = 0;
 
   const onMessage = (topic: string, payload: Buffer) => {
     if (payload.length > maxPayloadBytes) return options.report(dubheErrors.messageRefused(149), topic);
     if (topic.startsWith(commandPrefix)) return answerCommand(topic.slice(commandPrefix.length), payload);
     if (topic === attributesTopic) return options.onAttributes(parseJson(payload));
+    if (topic.startsWith(chunkPrefix)) return chunks.get(topic)?.resolve(payload);
+    if (topic === chunkErrorTopic) {
+      for (const { reject } of chunks.values()) reject(dubheErrors.softwareRefused(payload.toString('utf8').slice(0, 100)));
+      return;
+    }
     waiting.get(topic)?.(parseJson(payload));
   };
 
@@ -97,6 +115,32 @@ export async function openSession(options: SessionOptions): Promise<StarSession>
     }
   };
 
+  const requestChunk: StarSession['requestChunk'] = async (requestId, index, chunkBytes, timeoutMs, signal) => {
+    // Only when there is something to fetch: a Star that has no software may refuse the topics.
+    chunksSubscribed ??= link.subscribe([`${chunkPrefix}+/chunk/+`, chunkErrorTopic], 0);
+    await chunksSubscribed.catch((error: unknown) => {
+      chunksSubscribed = undefined;
+      throw error;
+    });
+    const topic = `${chunkPrefix}${requestId}/chunk/${index}`;
+    const stop = AbortSignal.any([signal, link.closed]);
+    stop.throwIfAborted();
+    let timer: NodeJS.Timeout | undefined;
+    const gone = () => chunks.get(topic)?.reject(stop.reason);
+    try {
+      return await new Promise<Buffer>((resolve, reject) => {
+        timer = setTimeout(() => reject(dubheErrors.noAnswer(topic)), timeoutMs);
+        stop.addEventListener('abort', gone, { once: true });
+        chunks.set(topic, { resolve, reject });
+        link.tell(`v2/sw/request/${requestId}/chunk/${index}`, String(chunkBytes));
+      });
+    } finally {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', gone);
+      chunks.delete(topic);
+    }
+  };
+
   const link = await openLink({
     url: options.url,
     username: options.token,
@@ -118,6 +162,8 @@ export async function openSession(options: SessionOptions): Promise<StarSession>
     closed: link.closed,
     receiveMaximum: link.receiveMaximum,
     publishReport: (key, atMs, body) => link.publish(telemetryTopic, `{"ts":${atMs},"values":{${JSON.stringify(key)}:${body}}}`),
+    publishValues: (atMs, values) => link.publish(telemetryTopic, `{"ts":${atMs},"values":${values}}`),
+    requestChunk,
     publishAttributes: (attributes) => link.publish(attributesTopic, JSON.stringify(attributes)),
     requestSharedAttributes: async (timeoutMs) => {
       const answer = await ask(attributesRequestPrefix, attributesAnswerPrefix, {}, timeoutMs);

@@ -20,6 +20,8 @@ export interface Received {
 export interface Faults {
   /** Take messages but never acknowledge them. */
   noAck: boolean;
+  /** Take task reports but never acknowledge them. */
+  holdReports: boolean;
   /** Refuse every login, as after the credentials were revoked. */
   refuseLogin: boolean;
   /** Create the device, then close without answering. */
@@ -30,6 +32,10 @@ export interface Faults {
   refuseWith: (key: string, value: unknown) => number;
   /** Chance that a connection is cut before a message is handled, and after it is handled but before PUBACK. */
   cut: () => boolean;
+  /** A piece of software is held back until this resolves; false: it is never sent, `cut`: the connection ends instead. */
+  beforeChunk: (index: number) => Promise<boolean | 'cut'>;
+  /** Said on `v2/fw/error` instead of a piece of software, and then the connection ends. */
+  chunkError: string;
   /** The full answer to an attributes request is held back until this resolves. */
   beforeAttributes: () => Promise<void>;
 }
@@ -38,16 +44,22 @@ export interface Faults {
 export class Hub {
   readonly faults: Faults = {
     noAck: false,
+    holdReports: false,
     refuseLogin: false,
     loseProvisionAnswer: false,
     closeOn: () => false,
     refuseWith: () => 0,
     cut: () => false,
+    beforeChunk: async () => true,
+    chunkError: '',
     beforeAttributes: async () => undefined,
   };
   readonly received: Received[] = [];
   readonly clientAttributes: Record<string, unknown> = {};
   readonly shared: Record<string, unknown> = {};
+  /** What is assigned, as bytes. */
+  software: Buffer = Buffer.alloc(0);
+  readonly chunksAsked: number[] = [];
   readonly devices = new Map<string, string>();
   readonly loginsRefused: string[] = [];
   provisionRequests = 0;
@@ -167,9 +179,12 @@ export class Hub {
     }
     if (packet.cmd !== 'publish') return;
     if (this.faults.cut()) return void socket.destroy();
+    const chunk = /^v2\/sw\/request\/(\d+)\/chunk\/(\d+)$/.exec(packet.topic);
+    if (chunk) return void this.serveChunk(client, chunk[1] as string, Number(chunk[2]), Number(packet.payload.toString()));
     const reasonCode = this.take(client, packet);
     if (reasonCode === undefined || this.faults.cut()) return void socket.destroy();
-    if (!this.faults.noAck) write({ cmd: 'puback', messageId: packet.messageId, ...(version === 5 ? { reasonCode } : {}) });
+    const held = this.faults.noAck || (this.faults.holdReports && packet.payload.includes('"taskReport"'));
+    if (!held) write({ cmd: 'puback', messageId: packet.messageId, ...(version === 5 ? { reasonCode } : {}) });
   }
 
   /** The reason code of its PUBACK, or undefined to close the connection. */
@@ -203,6 +218,18 @@ export class Hub {
     return 0;
   }
 
+  private async serveChunk(client: Client, id: string, index: number, bytes: number): Promise<void> {
+    this.chunksAsked.push(index);
+    const now = await this.faults.beforeChunk(index);
+    if (now === 'cut') return void client.socket.destroy();
+    if (!now) return;
+    if (this.faults.chunkError !== '') {
+      this.send(client, 'v2/fw/error', this.faults.chunkError, 0);
+      return void client.socket.end();
+    }
+    this.send(client, `v2/sw/response/${id}/chunk/${index}`, this.software.subarray(index * bytes, (index + 1) * bytes), 0);
+  }
+
   private provision(client: Client, request: Record<string, string>): number | undefined {
     this.provisionRequests++;
     const answer = (value: unknown) => this.send(client, '/provision/response', JSON.stringify(value));
@@ -219,14 +246,14 @@ export class Hub {
     return 0;
   }
 
-  private send(client: Client, topic: string, payload: string): void {
+  private send(client: Client, topic: string, payload: string | Buffer, qos: 0 | 1 = 1): void {
     if (client.socket.destroyed) return;
     const packet: IPublishPacket = {
       cmd: 'publish',
       topic,
       payload,
-      qos: 1,
-      messageId: (this.nextId++ % 65_535) + 1,
+      qos,
+      ...(qos === 1 ? { messageId: (this.nextId++ % 65_535) + 1 } : {}),
       dup: false,
       retain: false,
     };

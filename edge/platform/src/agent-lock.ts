@@ -46,7 +46,7 @@ export function lockHolder(dataDir: string, name: string): number | undefined {
 }
 
 /** When a process was started, in clock ticks since boot: with the pid it names a process for good. Field 22 of proc(5) stat. */
-function startedTicks(pid: number): string {
+export function startedTicks(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field is the program's name in brackets and may hold spaces and brackets itself.

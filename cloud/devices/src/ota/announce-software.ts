@@ -1,5 +1,6 @@
 import type { Database, Tx, WriteEvent } from '@star/platform';
 import { type EdgeSoftwareRow, takeUnannounced } from './assignment.store';
+import { softwareTag } from './software-tag';
 
 export interface AnnounceDeps {
   readonly db: Database;
@@ -37,7 +38,7 @@ export const announceAssignments =
       taken = await db.system('software assigned', async (tx) => {
         const rows = await takeUnannounced(tx, atOnce);
         for (const row of rows) {
-          if (row.state !== null && row.target_title !== null) await logTelemetry(tx, writeEvent, row);
+          if (row.state !== null) await logTelemetry(tx, writeEvent, row);
           await announceSoftware(tx, writeEvent, row);
         }
         return rows.length;
@@ -46,6 +47,8 @@ export const announceAssignments =
   };
 
 async function logTelemetry(tx: Tx, writeEvent: WriteEvent, { edge_id: edgeId, ...row }: EdgeSoftwareRow): Promise<void> {
+  const { target_title: title, target_version: version, assigned_at } = row;
+  if (title === null || version === null || assigned_at === null) return;
   const queuedAtMs = row.queued_at?.getTime() ?? Date.now();
   const log = (tsMs: number, values: Readonly<Record<string, unknown>>) =>
     writeEvent(tx, {
@@ -56,9 +59,9 @@ async function logTelemetry(tx: Tx, writeEvent: WriteEvent, { edge_id: edgeId, .
       message: { edgeId, tsMs, valuesJson: JSON.stringify(values) },
     });
   await log(queuedAtMs, {
-    target_sw_title: row.target_title,
-    target_sw_version: row.target_version,
-    target_sw_tag: `${row.target_title} ${row.target_version}`,
+    target_sw_title: title,
+    target_sw_version: version,
+    target_sw_tag: softwareTag({ title, version, assigned_at }),
     target_sw_ts: queuedAtMs,
     sw_state: 'QUEUED',
   });

@@ -12,21 +12,22 @@ import { signalHubs } from '../hub/hub-channel.store';
 import type { PageRequest } from '../paging';
 import * as store from './assignment.store';
 import { type Audit, who } from './audit';
-import { lockPackage, type PackageRow } from './package.store';
+import { lockPackage } from './package.store';
 import { countEdgesByState, findEdgeSoftware, listEdgeSoftware, shownPackage } from './software-list.read';
+import { softwareTag } from './software-tag';
 
 export interface AssignmentDeps {
   readonly db: Database;
   readonly audit: Audit;
 }
 
-const attributesOf = ({ title, version, size_bytes, sha256 }: PackageRow): SoftwareAttributes => ({
-  sw_title: title,
-  sw_version: version,
-  sw_size: size_bytes,
-  sw_checksum: sha256,
+const attributesOf = (row: store.AssignedRow): SoftwareAttributes => ({
+  sw_title: row.title,
+  sw_version: row.version,
+  sw_size: row.size_bytes,
+  sw_checksum: row.sha256,
   sw_checksum_algorithm: 'SHA256',
-  sw_tag: `${title} ${version}`,
+  sw_tag: softwareTag(row),
 });
 
 /** Edges that are connected hear of it when the transaction commits, the others when they ask on their return. */
@@ -43,7 +44,8 @@ export const assignSoftware =
       if (!row) throw devicesErrors.error('software.not_found', { packageId });
       if ((await store.findAssignment(tx))?.id !== packageId) {
         await store.saveAssignment(tx, tenantId, packageId);
-        await store.queueEdges(tx, 'all', attributesOf(row));
+        const assigned = (await store.findAssignment(tx)) as store.AssignedRow;
+        await store.queueEdges(tx, 'all', attributesOf(assigned));
         await tellEdges(tx, tenantId);
         const { title, version } = row;
         await audit(tx, { ...who(caller), action: 'software.assigned', subject: packageId, details: { title, version } });

@@ -83,6 +83,7 @@ export interface EdgeSoftwareRow {
   readonly changed_at: Date;
   readonly target_title: string | null;
   readonly target_version: string | null;
+  readonly assigned_at: Date | null;
 }
 
 const row = 's.edge_id, s.tenant_id, s.state, s.error, s.current_title, s.current_version, s.queued_at, s.reported_at, s.changed_at';
@@ -98,7 +99,7 @@ export async function takeUnannounced(tx: Tx, limit: number): Promise<EdgeSoftwa
        UPDATE devices.edge_software e SET announced = true, state = CASE e.state WHEN 'QUEUED' THEN 'INITIATED' ELSE e.state END
        FROM due WHERE e.edge_id = due.edge_id RETURNING e.*
      )
-     SELECT ${row}, p.title AS target_title, p.version AS target_version FROM s ${target} ORDER BY s.edge_id`,
+     SELECT ${row}, p.title AS target_title, p.version AS target_version, a.assigned_at FROM s ${target} ORDER BY s.edge_id`,
     [limit],
   );
 }
@@ -111,7 +112,7 @@ export async function lockEdgeSoftware(tx: Tx, edgeId: string): Promise<EdgeSoft
     [edgeId],
   );
   const rows = await tx.query<EdgeSoftwareRow>(
-    `SELECT ${row}, p.title AS target_title, p.version AS target_version FROM devices.edge_software s ${target}
+    `SELECT ${row}, p.title AS target_title, p.version AS target_version, a.assigned_at FROM devices.edge_software s ${target}
      WHERE s.edge_id = $1 FOR UPDATE OF s`,
     [edgeId],
   );

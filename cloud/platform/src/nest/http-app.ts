@@ -30,6 +30,8 @@ export interface HttpAppOptions {
   readonly bodyLimitBytes?: number;
   /** For a request to come in whole; two minutes unless told. */
   readonly requestTimeoutMs?: number;
+  /** Longer for what is sent to addresses that begin with one of these: large uploads. */
+  readonly longRequests?: { readonly prefixes: readonly string[]; readonly timeoutMs: number };
   readonly title?: string;
   /** Serves `/objects/…` as well. */
   readonly objects?: DiskObjects;
@@ -62,9 +64,10 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
     providers: [{ provide: HEALTH, useValue: health }],
   };
   const bodyLimit = options.bodyLimitBytes ?? 1_000_000;
+  const requestTimeoutMs = options.requestTimeoutMs ?? 120_000;
   const adapter = new FastifyAdapter({
     bodyLimit,
-    requestTimeout: options.requestTimeoutMs ?? 120_000,
+    requestTimeout: Math.max(requestTimeoutMs, options.longRequests?.timeoutMs ?? 0),
     keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 512 },
@@ -75,6 +78,7 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   acceptJsonOnly(fastify, bodyLimit);
   hardenAnswers(fastify);
   cutUnreadBodies(fastify);
+  if (options.longRequests) cutSlowRequests(fastify, requestTimeoutMs, options.longRequests.prefixes);
   if (options.metrics) measure(fastify, options.metrics);
   nest.useGlobalFilters(new ProblemFilter(options.log));
   nest.useGlobalGuards(new AuthGuard(options.verifier));
@@ -134,6 +138,15 @@ function cutUnreadBodies(fastify: FastifyInstance): void {
     // Node takes the socket away from a request whose connection ended, whatever the types say.
     const socket: Socket | null = raw.socket;
     setTimeout(() => raw.complete || socket?.destroy(), lingerMs).unref();
+  });
+}
+
+/** Node knows one limit for all requests, which is then the longest: all the others are kept to theirs here. */
+function cutSlowRequests(fastify: FastifyInstance, timeoutMs: number, longer: readonly string[]): void {
+  fastify.addHook('onRequest', async ({ raw, url }) => {
+    if (raw.complete || longer.some((prefix) => url.startsWith(prefix))) return;
+    const timer = setTimeout(() => raw.complete || (raw.socket as Socket | null)?.destroy(), timeoutMs);
+    raw.once('close', () => clearTimeout(timer));
   });
 }
 
