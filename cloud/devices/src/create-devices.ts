@@ -1,4 +1,4 @@
-import type { Bus, Database, FirstTime, Log, Objects, WriteEvent } from '@star/platform';
+import type { Bus, Database, FirstTime, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
 import { setSharedAttributes } from './attributes/device-attributes';
 import { changeCameraName, readCameraRefs, readCameras } from './cameras/manage-cameras';
 import { createDeviceHub } from './device-hub';
@@ -20,6 +20,7 @@ export interface DevicesDeps {
   readonly db: Database;
   readonly bus: Pick<Bus, 'append'>;
   readonly writeEvent: WriteEvent;
+  readonly writeEvents: WriteEvents;
   readonly firstTime: FirstTime;
   readonly log: Log;
   /** 32 bytes; recorders' passwords are sealed with it. Without it none of them can be used again. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus, Database, Log, Objects, WriteEvent } from '@star/platform';
+import type { Bus, Database, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
 import { pushSharedAttributes, readDeviceAttributes, saveClientAttributes } from './attributes/device-attributes';
 import { logIn } from './edges/log-in';
 import { Presence } from './edges/presence';
@@ -26,6 +26,7 @@ export interface DeviceHubDeps {
   readonly db: Database;
   readonly bus: Pick<Bus, 'append'>;
   readonly writeEvent: WriteEvent;
+  readonly writeEvents: WriteEvents;
   readonly log: Log;
   readonly secrets: SecretBox;
   readonly signCrops: SignCrops;
@@ -55,7 +56,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
   const dispatcher = new Dispatcher({ db, writeEvent, log, ackTimeoutMs: deps.ackTimeoutMs });
   const push = pushSharedAttributes(deps);
   const accept = acceptTelemetry({ db, batcher, log });
-  const applySoftware = applySoftwareTelemetry({ db, writeEvent, log });
+  const applySoftware = applySoftwareTelemetry(deps);
   const hub: Hub = new Hub(settings, {
     logIn: logIn({ db }),
     provision: provisionEdge({ db, writeEvent, log }),
@@ -175,7 +176,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
       sweeping.push(
         repeat(endExpired, deps.expiryEveryMs, 'expired RPCs could not be ended'),
         repeat(forgetFinished, deps.upkeepEveryMs, 'finished RPCs past their time could not be deleted'),
-        repeat(announceAssignments({ db, writeEvent }), deps.expiryEveryMs, 'assigned software could not be announced'),
+        repeat(announceAssignments(deps), deps.expiryEveryMs, 'assigned software could not be announced'),
         repeat(deleteDoomedObjects(deps), deps.upkeepEveryMs, 'software objects nobody needs could not be deleted'),
       );
       return hub.start();

@@ -60,6 +60,7 @@ describe('logging in', () => {
       db: { ...db, system: (why, work) => (why === 'device login' ? Promise.reject(new Error('away')) : db.system(why, work)) },
       bus: world.bus,
       writeEvent: async () => {},
+      writeEvents: async () => {},
       log: silent,
       secrets: {} as never,
       signCrops: async () => [],

@@ -301,17 +301,21 @@ describe('an assignment', () => {
       ),
     );
     const made = (await upload(aPack(1000))).body;
-    const [assigned] = await Promise.all([assign(made.id), ...ids.slice(0, 5).map(({ id }) => main.devices.removeEdge(tenantId, id))]);
-    expect(assigned.status).toBe(200);
-    const counts = async () =>
-      new Map((await call<api.SoftwareAssignment>('GET', '/software/assignment')).body.edges.map(({ state, count }) => [state, count]));
-    await until(async () => !(await counts()).has('QUEUED'));
-    expect((await counts()).get('INITIATED')).toBeGreaterThanOrEqual(2995);
-    const page = (await call<api.Page<api.EdgeSoftware>>('GET', '/software/edges?state=INITIATED&limit=2')).body;
-    expect(api.page(api.edgeSoftware).parse(page).items).toHaveLength(2);
-    const next = (await call<api.Page<api.EdgeSoftware>>('GET', `/software/edges?state=INITIATED&limit=2&cursor=${page.nextCursor}`)).body;
-    expect(next.items.map((item) => item.edgeId)).not.toContain(page.items[0]?.edgeId);
-    await db.tenant(tenantId, (tx) => tx.execute(`DELETE FROM devices.edges WHERE name LIKE 'bulk %'`));
+    try {
+      const [assigned] = await Promise.all([assign(made.id), ...ids.slice(0, 5).map(({ id }) => main.devices.removeEdge(tenantId, id))]);
+      expect(assigned.status).toBe(200);
+      const counts = async () =>
+        new Map((await call<api.SoftwareAssignment>('GET', '/software/assignment')).body.edges.map(({ state, count }) => [state, count]));
+      await until(async () => !(await counts()).has('QUEUED'));
+      expect((await counts()).get('INITIATED')).toBeGreaterThanOrEqual(2995);
+      const page = (await call<api.Page<api.EdgeSoftware>>('GET', '/software/edges?state=INITIATED&limit=2')).body;
+      expect(api.page(api.edgeSoftware).parse(page).items).toHaveLength(2);
+      const next = (await call<api.Page<api.EdgeSoftware>>('GET', `/software/edges?state=INITIATED&limit=2&cursor=${page.nextCursor}`))
+        .body;
+      expect(next.items.map((item) => item.edgeId)).not.toContain(page.items[0]?.edgeId);
+    } finally {
+      await db.tenant(tenantId, (tx) => tx.execute(`DELETE FROM devices.edges WHERE name LIKE 'bulk %'`));
+    }
   });
 });
 

@@ -17,6 +17,7 @@ import {
   type Relay,
   startRelay,
   writeEvent,
+  writeEvents,
 } from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import type { Topic } from '@stardipper/proto';
@@ -78,6 +79,7 @@ export async function aWorld(): Promise<World> {
         db: database.db,
         bus,
         writeEvent,
+        writeEvents,
         firstTime,
         log: silent,
         secretKey,

@@ -10,7 +10,7 @@ export { decodeRecord, encodeRecord } from './bus/codec';
 export * from './bus/inbox.store';
 export * from './bus/kafka';
 export { type Relay, type RelayOptions, startRelay } from './bus/outbox';
-export { writeEvent } from './bus/outbox.store';
+export { writeEvent, writeEvents } from './bus/outbox.store';
 export { openPostgresBus, type PostgresBus, type PostgresBusOptions } from './bus/postgres-log';
 export * from './bus/upkeep';
 export * from './config/read-config';

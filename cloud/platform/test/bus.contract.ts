@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, BusRecord, EncodedRecord } from '../src/bus/bus';
 import { firstTime } from '../src/bus/inbox.store';
 import { relayOnce, startRelay } from '../src/bus/outbox';
-import { writeEvent } from '../src/bus/outbox.store';
+import { writeEvent, writeEvents } from '../src/bus/outbox.store';
 import { AppError } from '../src/errors/app-error';
 import type { Database } from '../src/postgres/database';
 import type { ChildOrders } from './bus.child';
@@ -183,7 +183,10 @@ export function busContract(engineName: string, start: () => Promise<BusEngine>)
       const { tenantId, group } = inTenant();
       const write = (from: number, to: number) =>
         engine.db.tenant(tenantId, async (tx) => {
-          for (let n = from; n < to; n++) await writeEvent(tx, telemetry(tenantId, `k${n % 3}`, n));
+          const records = Array.from({ length: to - from }, (_, i) => telemetry(tenantId, `k${(from + i) % 3}`, from + i));
+          // One by one and all at once keep the same order.
+          if (from % 20 === 0) await writeEvents(tx, records);
+          else for (const record of records) await writeEvent(tx, record);
         });
       await write(0, 30);
       const breaking = {

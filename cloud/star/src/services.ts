@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { createDevices, type Devices, DevicesModule, devicesGrpcService } from '@star/devices';
-import { firstTime, writeEvent } from '@star/platform';
+import { firstTime, writeEvent, writeEvents } from '@star/platform';
 import { connectMizar, createSearch, type EdgeDirectory, SearchModule } from '@star/search';
 import { createTenants, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
 import { objectKeys } from '@stardipper/proto';
@@ -78,6 +78,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
     log: base.log,
     secretKey: base.credentialsKey,
     hasCommunity: tenants.hasCommunity,
+    writeEvents,
     objects: base.objects,
     audit: recordAudit,
     signCrops: (tenantId, edgeId, sightingIds) =>

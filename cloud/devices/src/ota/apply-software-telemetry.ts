@@ -1,4 +1,4 @@
-import type { Database, Log, WriteEvent } from '@star/platform';
+import type { Database, Log, WriteEvents } from '@star/platform';
 import { type SoftwareTelemetry, softwareTelemetry } from '@stardipper/proto';
 import type { EdgeIdentity } from '../edges/edge';
 import type { TelemetryEntry } from '../hub/payloads';
@@ -7,7 +7,7 @@ import { type EdgeSoftwareRow, lockEdgeSoftware, saveEdgeSoftware } from './assi
 
 export interface ApplyTelemetryDeps {
   readonly db: Database;
-  readonly writeEvent: WriteEvent;
+  readonly writeEvents: WriteEvents;
   readonly log: Log;
 }
 
@@ -19,7 +19,7 @@ const maxNameLength = 255;
  * PUBACK. What it says about a package that is not (or no longer) assigned is no state of the assigned one.
  */
 export const applySoftwareTelemetry =
-  ({ db, writeEvent, log }: ApplyTelemetryDeps) =>
+  ({ db, writeEvents, log }: ApplyTelemetryDeps) =>
   async (edge: EdgeIdentity, entries: readonly TelemetryEntry[]): Promise<void> => {
     const said = entries.flatMap(({ tsMs, values }) => {
       const own = keys.flatMap((key) => (values.has(key) ? [[key, asText(values.get(key))] as const] : []));
@@ -41,7 +41,7 @@ export const applySoftwareTelemetry =
         await saveEdgeSoftware(tx, edge.id, next);
         const changed = shown(next) !== shown(row);
         row = { ...next, changed_at: new Date() };
-        if (changed) await announceSoftware(tx, writeEvent, row);
+        if (changed) await announceSoftware(tx, writeEvents, [row]);
       }
     });
   };

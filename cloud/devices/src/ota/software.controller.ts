@@ -12,7 +12,7 @@ import { DEVICES } from '../devices.token';
 /** What a package may come as; the module lets these bodies through unread. */
 export const packageTypes = ['application/gzip', 'application/x-gzip', 'application/octet-stream'];
 
-const id = z.uuid();
+const id = api.uuid;
 const cursor = z.string().max(128).optional();
 const limit = z.coerce.number().int().min(1).max(200).default(50);
 const pageQuery = z.strictObject({ cursor, limit });

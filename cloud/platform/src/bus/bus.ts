@@ -104,5 +104,10 @@ export type WriteEvent = <T extends Topic>(
   record: Omit<BusRecord<T>, 'id' | 'occurredAt'> & { id?: string; occurredAt?: Date },
 ) => Promise<void>;
 
+type NewRecord<T extends Topic> = { [K in T]: Omit<BusRecord<K>, 'id' | 'occurredAt'> & { id?: string; occurredAt?: Date } }[T];
+
+/** Several at once, in their order, of any topics: one statement however many there are. */
+export type WriteEvents = <T extends Topic>(tx: Tx, records: readonly NewRecord<T>[]) => Promise<void>;
+
 /** True the first time `group` sees `recordId` in a committed transaction; call it first in the handler's own transaction. */
 export type FirstTime = (tx: Tx, group: string, recordId: string) => Promise<boolean>;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Topic } from '@stardipper/proto';
 import type { Tx } from '../postgres/database';
-import type { BusRecord, EncodedRecord, WriteEvent } from './bus';
+import type { BusRecord, EncodedRecord, WriteEvent, WriteEvents } from './bus';
 import { encodeRecord } from './codec';
 
 /** Wakes the relay. */
@@ -24,6 +24,31 @@ export const writeEvent: WriteEvent = async <T extends Topic>(
        INSERT INTO platform.outbox (tenant_id, topic, key, headers, value) VALUES ($1, $2, $3, $4, $5))
      SELECT pg_notify($6, '')`,
     [whole.tenantId, encoded.topic, encoded.key, JSON.stringify(encoded.headers), encoded.value, outboxChannel],
+  );
+};
+
+/** As `writeEvent`, for all of them or none. */
+export const writeEvents: WriteEvents = async (tx, records) => {
+  if (records.length === 0) return;
+  const rows = records.map((record) => {
+    const whole = { ...record, id: record.id ?? randomUUID(), occurredAt: record.occurredAt ?? new Date() } as unknown as BusRecord;
+    return { tenantId: whole.tenantId, ...encodeRecord(whole) };
+  });
+  await tx.query(
+    `WITH written AS (
+       INSERT INTO platform.outbox (tenant_id, topic, key, headers, value)
+       SELECT tenant_id, topic, key, headers::jsonb, value
+       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[]) WITH ORDINALITY AS v (tenant_id, topic, key, headers, value, place)
+       ORDER BY place)
+     SELECT pg_notify($6, '')`,
+    [
+      rows.map((row) => row.tenantId),
+      rows.map((row) => row.topic),
+      rows.map((row) => row.key),
+      rows.map((row) => JSON.stringify(row.headers)),
+      rows.map((row) => row.value),
+      outboxChannel,
+    ],
   );
 };
 
