@@ -1,12 +1,15 @@
 /** Software from Star to its boxes: the real hub on PostgreSQL and objects on disk, Dubhe in processes of its own. */
 
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { aWorld, pause, until, type World } from '../../cloud/devices/test/world.ts';
 import { buildDubhe, DubheProcess, newDataDir } from '../../edge/dubhe/test/dubhe-process.ts';
 
+const root = join(__dirname, '..', '..');
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 const aPack = (bytes: number) => Buffer.concat([Buffer.from([0x1f, 0x8b]), randomBytes(bytes - 2)]);
 
@@ -61,17 +64,17 @@ const whenUpdated = (name: string, version: string) =>
     return software?.state === 'UPDATED' && software.current?.version === version;
   }, 60_000);
 
-/** Installs by saying what it was given. */
-async function aBox(name: string): Promise<DubheProcess> {
+/** Installs by saying what it was given, unless told of another way. */
+async function aBox(name: string, dataDir = newDataDir(), install?: string): Promise<DubheProcess> {
   const key = await star.devices.issueProvisioningKey(world.tenants[0], world.communityId);
   const script = join(folder, `${name}.sh`);
   writeFileSync(script, `echo "$PACK_TITLE $PACK_VERSION $(sha256sum < "$1" | cut -c1-64)" >> ${join(folder, name)}.log\n`);
-  const box = new DubheProcess(newDataDir(), {
+  const box = new DubheProcess(dataDir, {
     STAR_MQTT_URL: `mqtt://127.0.0.1:${star.port}`,
     PROVISION_KEY: key.key,
     PROVISION_SECRET: key.secret as string,
     DEVICE_NAME: name,
-    DUBHE_INSTALL_PACK: `/bin/sh ${script}`,
+    DUBHE_INSTALL_PACK: install ?? `/bin/sh ${script}`,
   });
   boxes.push(box);
   return box.start();
@@ -135,4 +138,18 @@ test('a hub and a box killed in the middle of a download cost no more than what 
   // All of it is 611 chunks; 350 had been given, of which a few were on their way and at most 32 not kept.
   expect((await box.stats()).software_chunks).toBeLessThan(611 - 300);
   expect(installed('shaken').at(-1)).toBe(`pack-a 2 ${sha256(bytes)}`);
+});
+
+test('a model pack is among the packs of the box, installed by `dipper models add`', async () => {
+  for (const other of boxes.splice(0)) await other.remove();
+  execFileSync(process.execPath, [createRequire(__filename).resolve('typescript/bin/tsc'), '-b', join(root, 'edge', 'dipper')]);
+  const archive = join(folder, 'demo.tar.gz');
+  execFileSync('tar', ['-C', join(root, 'edge', 'mizar', 'packs'), '-czf', archive, 'demo']);
+  const made = await upload(readFileSync(archive), 'demo');
+  await star.devices.assignSoftware(caller(), made.id);
+  const dataDir = newDataDir();
+  const dipper = join(root, 'edge', 'dipper', 'dist', 'main.js');
+  await aBox('packed', dataDir, `${process.execPath} ${dipper} models add --data ${dataDir}`);
+  await whenUpdated('packed', 'demo');
+  expect(readdirSync(join(dataDir, 'packs'))).toEqual(['demo.1']);
 });
