@@ -369,6 +369,16 @@ describe('what a box says', () => {
     expect(software.current).toEqual({ title: one.title, version: '1.10' });
   });
 
+  it('with a clock that is ahead is heard, and heard again when the clock is right', async () => {
+    await assign((await upload(aPack(1000))).body.id);
+    const edge = await edgeHere();
+    const box = await aBox(edge.token);
+    await tell(box, Date.now() + 10 * 365 * 86_400_000, { sw_state: 'DOWNLOADING' });
+    expect(await edgeSoftware(edge.edgeId)).toMatchObject({ state: 'DOWNLOADING' });
+    await tell(box, Date.now(), { sw_state: 'DOWNLOADED' });
+    expect(await edgeSoftware(edge.edgeId)).toMatchObject({ state: 'DOWNLOADED' });
+  });
+
   it('costs the box nothing when it makes no sense', async () => {
     const edge = await edgeHere();
     const box = await aBox(edge.token);

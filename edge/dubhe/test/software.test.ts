@@ -2,8 +2,9 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { agentSocket, serveGrpc, unary } from '@dipper/platform';
+import { agentSocket, openSqlite, serveGrpc, unary } from '@dipper/platform';
 import { agent } from '@stardipper/proto';
+import { SoftwareStore, type StateReport, softwareMigration } from '../src/software/software.store';
 import { buildDubhe, DubheProcess, eventually, newDataDir } from './dubhe-process';
 import { Hub, type Received } from './hub';
 
@@ -404,6 +405,29 @@ describe('an assignment', () => {
     await box.start();
     await eventually('the archive is gone', () => archives().length === 0);
     expect(states()).toEqual(['DOWNLOADING', 'DOWNLOADING']);
+  });
+});
+
+describe('the times of states', () => {
+  it('only grow while the clock is put back a little, and start over when it was far ahead', () => {
+    let now = 1_000_000_000_000;
+    const db = openSqlite(join(folder, 'times.db'), [softwareMigration]);
+    const store = new SoftwareStore(db, { now: () => now, sleep: async () => {} });
+    const target = { title: 'a', version: '1', sizeBytes: 1, sha256: '' };
+    const timeOf = () => {
+      store.finish('a', target);
+      const report = store.nextReport() as StateReport;
+      store.forgetReport(report.seq);
+      return report.atMs;
+    };
+    expect([timeOf(), timeOf()]).toEqual([now, now + 1]);
+    now -= 3_600_000;
+    expect(timeOf()).toBe(now + 3_600_002);
+    now += 100 * 86_400_000;
+    expect(timeOf()).toBe(now);
+    now -= 99 * 86_400_000;
+    expect(timeOf()).toBe(now);
+    db.close();
   });
 });
 

@@ -36,7 +36,8 @@ export const applySoftwareTelemetry =
       let row = await lockEdgeSoftware(tx, edge.id);
       if (!row) return;
       for (const { tsMs, word } of said) {
-        const next = after(row, new Date(tsMs), word);
+        // Nobody reports from the future: a clock that is ahead must not silence its box once it is put right.
+        const next = after(row, new Date(Math.min(tsMs, Date.now())), word);
         if (!next) continue;
         await saveEdgeSoftware(tx, edge.id, next);
         const changed = shown(next) !== shown(row);

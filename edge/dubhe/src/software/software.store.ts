@@ -47,6 +47,7 @@ CREATE TABLE software_states (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEG
 
 /** A box that fails every few hours and is offline for weeks; older states say nothing new. */
 const maxReports = 200;
+const toleranceMs = 86_400_000;
 const stateOf: Readonly<Partial<Record<Phase, SoftwareState>>> = {
   downloading: 'DOWNLOADING',
   downloaded: 'DOWNLOADED',
@@ -118,12 +119,12 @@ export class SoftwareStore {
   private step(phase: Phase, assignments: string, values: readonly (string | number | null)[], more: SoftwareTelemetry = {}): void {
     inTransaction(this.db, () => {
       this.db.prepare(`UPDATE software SET phase = ?, ${assignments}`).run(phase, ...values);
-      // Star takes a state with an older time for an older state, also after this box's clock was put back.
-      const { at } = this.db
-        .prepare('UPDATE software SET last_at_ms = max(last_at_ms + 1, ?) RETURNING last_at_ms AS at')
-        .get(this.clock.now()) as {
-        at: number;
-      };
+      const { last } = this.db.prepare('SELECT last_at_ms AS last FROM software').get() as { last: number };
+      const now = this.clock.now();
+      // Star takes a state with an older time for an older state, also after this box's clock was put back a little. One
+      // that was days ahead was wrong: Star, which hears of no future, has not believed it either.
+      const at = last > now + toleranceMs ? now : Math.max(last + 1, now);
+      this.db.prepare('UPDATE software SET last_at_ms = ?').run(at);
       const body = JSON.stringify({ sw_state: stateOf[phase], ...more } satisfies SoftwareTelemetry);
       this.db.prepare('INSERT INTO software_states (at_ms, body) VALUES (?, ?)').run(at, body);
       this.db.prepare('DELETE FROM software_states WHERE seq <= (SELECT max(seq) FROM software_states) - ?').run(maxReports);

@@ -71,7 +71,8 @@ export class SoftwareUpdater {
     const { target } = wanted;
     if (!target || phase === 'idle' || phase === 'updated' || phase === 'failed') {
       const dueInMs = target && phase === 'failed' && retryAtMs !== null ? retryAtMs - clock.now() : undefined;
-      if (dueInMs !== undefined && dueInMs <= 0) {
+      // More than the longest wait: the clock was put back since.
+      if (dueInMs !== undefined && (dueInMs <= 0 || dueInMs > dayMs)) {
         store.again(receivedBytes === target?.sizeBytes ? 'downloaded' : 'downloading');
         this.lost = 0;
         this.options.stateWritten.ring();
