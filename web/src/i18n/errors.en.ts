@@ -118,6 +118,8 @@ export const errors = {
   pack_hash_mismatch: 'the model pack of the box is damaged',
   pack_file_missing: 'the model pack of the box is damaged',
   pack_mismatch: 'the box has another model pack',
+  pack_crashes: 'the model pack of the box brings its program down',
+  pack_rolled_back: 'the box could not start with its new model pack and went back to the one before',
   query_pack_mismatch: 'the box has another model pack',
   query_malformed: 'the box could not read the question',
   query_hash_mismatch: 'the box could not read the question',

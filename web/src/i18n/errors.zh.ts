@@ -118,6 +118,8 @@ export const errors = {
   pack_hash_mismatch: '盒子的模型包已损坏',
   pack_file_missing: '盒子的模型包已损坏',
   pack_mismatch: '盒子使用的是另一个模型包',
+  pack_crashes: '盒子的模型包会使程序崩溃',
+  pack_rolled_back: '盒子无法用新模型包启动，已退回之前的模型包',
   query_pack_mismatch: '盒子使用的是另一个模型包',
   query_malformed: '盒子无法读取检索内容',
   query_hash_mismatch: '盒子无法读取检索内容',
