@@ -140,7 +140,7 @@ test('a hub and a box killed in the middle of a download cost no more than what 
   expect(installed('shaken').at(-1)).toBe(`pack-a 2 ${sha256(bytes)}`);
 });
 
-test('a model pack is among the packs of the box, installed by `dipper models add`', async () => {
+test('a model pack is the one in use by the box, installed by `dipper models add --use`', async () => {
   for (const other of boxes.splice(0)) await other.remove();
   execFileSync(process.execPath, [createRequire(__filename).resolve('typescript/bin/tsc'), '-b', join(root, 'edge', 'dipper')]);
   const archive = join(folder, 'demo.tar.gz');
@@ -149,7 +149,9 @@ test('a model pack is among the packs of the box, installed by `dipper models ad
   await star.devices.assignSoftware(caller(), made.id);
   const dataDir = newDataDir();
   const dipper = join(root, 'edge', 'dipper', 'dist', 'main.js');
-  await aBox('packed', dataDir, `${process.execPath} ${dipper} models add --data ${dataDir}`);
+  await aBox('packed', dataDir, JSON.stringify([process.execPath, dipper, 'models', 'add', '--use', '--data', dataDir]));
   await whenUpdated('packed', 'demo');
-  expect(readdirSync(join(dataDir, 'packs'))).toEqual(['demo.1']);
+  const { id } = JSON.parse(readFileSync(join(root, 'edge', 'mizar', 'packs', 'demo', 'pack.json'), 'utf8')) as { id: string };
+  expect(readdirSync(join(dataDir, 'packs'))).toContain(id);
+  expect(JSON.parse(readFileSync(join(dataDir, 'packs', 'in-use.json'), 'utf8'))).toMatchObject({ id });
 });

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { delimiter, dirname, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { AgentError, type AgentName, agentNames, lockAgent } from '@dipper/platform';
 import type { Logger } from 'pino';
 import { AgentProcess } from './agent-process';
@@ -32,6 +32,8 @@ const entryOf = (name: AgentName): string => require.resolve(`@dipper/${name}/di
 
 /** Only Dubhe asks Star for an account. */
 const dubheOnly = ['PROVISION_KEY', 'PROVISION_SECRET'];
+/** What Dubhe runs with a pack that Star has sent. */
+const ownProgram = join(__dirname, 'main.js');
 
 /**
  * Starts the four agents and keeps them running. Throws agent.already_running when another supervisor has this
@@ -52,7 +54,7 @@ export async function superviseBox({ dataDir: given, settings, log, entries }: B
     if (waitingFor.size === 0) allReady();
   };
   const start = (name: AgentName) =>
-    new AgentProcess({ name, entry: entries?.[name] ?? entryOf(name), dataDir, env: environmentOf(name, settings), log, onReady });
+    new AgentProcess({ name, entry: entries?.[name] ?? entryOf(name), dataDir, env: environmentOf(name, dataDir, settings), log, onReady });
   let processes: AgentProcess[];
   try {
     processes = agentNames.map(start);
@@ -92,7 +94,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
 }
 
 /** What a caller may leave out is what any program needs: the tools of the system and this Node. */
-function environmentOf(name: AgentName, settings: BoxOptions['settings']): Record<string, string | undefined> {
+function environmentOf(name: AgentName, dataDir: string, settings: BoxOptions['settings']): Record<string, string | undefined> {
   const system = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
   const env: Record<string, string | undefined> = {
     PATH: [dirname(process.execPath), ...system].join(delimiter),
@@ -100,6 +102,8 @@ function environmentOf(name: AgentName, settings: BoxOptions['settings']): Recor
     TMPDIR: tmpdir(),
     ...settings,
   };
-  if (name !== 'dubhe') for (const key of dubheOnly) delete env[key];
+  if (name === 'dubhe')
+    env.DUBHE_INSTALL_PACK ??= JSON.stringify([process.execPath, ownProgram, 'models', 'add', '--use', '--data', dataDir]);
+  else for (const key of dubheOnly) delete env[key];
   return env;
 }

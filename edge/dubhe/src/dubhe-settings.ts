@@ -1,5 +1,16 @@
 import { z } from 'zod';
 
+/** Program and arguments: separated by blanks, or, where they hold blanks themselves, as a JSON array. */
+function wordsOf(text: string, context: z.RefinementCtx): string[] {
+  if (!text.startsWith('[')) return text.split(/\s+/);
+  try {
+    return z.array(z.string()).min(1).parse(JSON.parse(text));
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is no JSON array of strings' });
+    return z.NEVER;
+  }
+}
+
 const milliseconds = z.coerce.number().int().min(1).max(86_400_000);
 
 const settingsSchema = z.object({
@@ -17,7 +28,7 @@ const settingsSchema = z.object({
   /** A connection on which one message is not acknowledged for so long is given up. */
   DUBHE_ACK_TIMEOUT_MS: milliseconds.default(30_000),
   /** Program and arguments that install an archive, whose path comes after them; absent: this box cannot. */
-  DUBHE_INSTALL_PACK: z.string().trim().min(1).max(4096).optional(),
+  DUBHE_INSTALL_PACK: z.string().trim().min(1).max(4096).transform(wordsOf).optional(),
   DUBHE_INSTALL_TIMEOUT_MS: milliseconds.default(900_000),
   /** Until software that failed is tried again; doubles up to a day. */
   DUBHE_SOFTWARE_RETRY_MS: milliseconds.default(21_600_000),

@@ -22,6 +22,18 @@ type Env = Readonly<Record<string, string | undefined>>;
  * in its supervisor.
  */
 export function modelsCommand(env: Env): Command {
+  const use = async (id: string, flags: Flags, waitMs: number) => {
+    const { usePack } = await import('./use-pack.js');
+    const pinned = pinnedPack(flags, env);
+    const outcome = await usePack({ dataDir: resolve(flags.data), id, waitMs, ...(pinned ? { pinned } : {}) });
+    const words = {
+      running: `The box works with ${id}.`,
+      not_running: `The box is not running; it will work with ${id} when it is started.`,
+      pinned: `${id} is chosen, but ${pinned?.by ?? 'MIZAR_PACK of the running box'} names another pack and wins.`,
+      chosen: `${id} is chosen.`,
+    };
+    return { outcome, text: words[outcome] };
+  };
   const models = new Command('models').description('the model packs of a box: add, check, switch, remove');
   const command = (usage: string, description: string): Command =>
     models
@@ -40,7 +52,8 @@ export function modelsCommand(env: Env): Command {
   command('add <source>', 'install a pack: a folder, a .tar.gz, its http(s) address, or a name of the catalogue')
     .option('--sha256 <hex>', 'of the archive: another one is refused before it is opened')
     .option('--accept-non-commercial', 'install a pack whose licence forbids commercial use')
-    .action(async (source: string, flags: Flags & { sha256?: string; acceptNonCommercial?: boolean }) => {
+    .option('--use', 'and work with it from now on')
+    .action(async (source: string, flags: Flags & { sha256?: string; acceptNonCommercial?: boolean; use?: boolean }) => {
       const [{ addPack }, { progressOn }] = await Promise.all([import('./add-pack.js'), import('./progress.js')]);
       const { data, sha256, acceptNonCommercial } = flags;
       requireOwner(data);
@@ -53,10 +66,13 @@ export function modelsCommand(env: Env): Command {
         progress,
       });
       const { id, licence } = added.spec;
-      const text = added.alreadyInstalled
-        ? `${id} is installed already.`
-        : `${id} is installed (${licence}). To use it: dipper models use ${id}`;
-      say(flags, { id, licence, alreadyInstalled: added.alreadyInstalled }, text);
+      const { alreadyInstalled } = added;
+      const text = alreadyInstalled ? `${id} is installed already.` : `${id} is installed (${licence}).`;
+      if (!flags.use) return say(flags, { id, licence, alreadyInstalled }, `${text} To use it: dipper models use ${id}`);
+      const used = await use(id, flags, FOLLOW_WITHIN_MS);
+      // Whoever wanted both must not believe that the box works with it.
+      if (used.outcome === 'pinned') process.exitCode = 1;
+      say(flags, { id, licence, alreadyInstalled, outcome: used.outcome }, `${text} ${used.text}`);
     });
 
   command('verify [id]', 'read every byte and open every model again, of one pack or of all').action(
@@ -74,21 +90,8 @@ export function modelsCommand(env: Env): Command {
     .option('--no-wait', 'do not wait until the box works with it')
     .action(async (id: string, flags: Flags & { wait: boolean }) => {
       requireOwner(flags.data);
-      const { usePack } = await import('./use-pack.js');
-      const pinned = pinnedPack(flags, env);
-      const outcome = await usePack({
-        dataDir: resolve(flags.data),
-        id,
-        waitMs: flags.wait ? FOLLOW_WITHIN_MS : 0,
-        ...(pinned ? { pinned } : {}),
-      });
-      const words = {
-        running: `The box works with ${id}.`,
-        not_running: `The box is not running; it will work with ${id} when it is started.`,
-        pinned: `${id} is chosen, but ${pinned?.by ?? 'MIZAR_PACK of the running box'} names another pack and wins.`,
-        chosen: `${id} is chosen.`,
-      };
-      say(flags, { id, outcome }, words[outcome]);
+      const { outcome, text } = await use(id, flags, flags.wait ? FOLLOW_WITHIN_MS : 0);
+      say(flags, { id, outcome }, text);
     });
 
   command('remove <id>', 'take a pack away')

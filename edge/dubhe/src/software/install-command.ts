@@ -10,8 +10,8 @@ import { dubheErrors } from '../dubhe.errors';
 export type InstallSoftware = (archivePath: string, software: { readonly title: string; readonly version: string }) => Promise<void>;
 
 export interface InstallCommandOptions {
-  /** Program and arguments, separated by blanks; the path of the archive comes after them. */
-  readonly command: string;
+  /** Program and arguments; the path of the archive comes after them. */
+  readonly command: readonly string[];
   /** Names the running command, for a process that comes after this one was killed. */
   readonly pidPath: string;
   /** Of the command: `PACK_TITLE` and `PACK_VERSION` are added. */
@@ -25,7 +25,7 @@ const keptOutput = 500;
 
 /** Runs a program of the box. It and its children are killed when time is up or this process ends, and when they were left by one that was killed. */
 export function installByCommand(options: InstallCommandOptions): InstallSoftware {
-  const [program = '', ...args] = options.command.split(/\s+/).filter(Boolean);
+  const [program = '', ...args] = options.command;
   const { pidPath, env, timeoutMs, signal } = options;
   return async (archivePath, { title, version }) => {
     signal.throwIfAborted();
