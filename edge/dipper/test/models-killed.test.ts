@@ -61,8 +61,8 @@ test('in a download: nothing is listed, and the next one goes on from there', as
   await allIsWhole();
   expect(await box.models(['add', url])).toMatchObject({ status: 0 });
   expect(server.requests).toEqual(['/demo.tar.gz', '/demo.tar.gz bytes=600000-']);
-  await allIsWhole('demo.1');
-  expect(await box.ids()).toEqual(['demo.1']);
+  await allIsWhole('demo.2');
+  expect(await box.ids()).toEqual(['demo.2']);
 });
 
 test('while a pack is added: it is there whole or not at all', async () => {
@@ -75,11 +75,11 @@ test('while a pack is added: it is there whole or not at all', async () => {
   ];
   for (const [source, moment] of moments) {
     await killed(['add', source], moment);
-    await allIsWhole('demo.1');
-    rmSync(join(box.packs, 'demo.1'), { recursive: true, force: true });
+    await allIsWhole('demo.2');
+    rmSync(join(box.packs, 'demo.2'), { recursive: true, force: true });
   }
   expect(await box.models(['add', packed])).toMatchObject({ status: 0 });
-  expect(box.inPacks()).toEqual(['demo.1']);
+  expect(box.inPacks()).toEqual(['demo.2']);
 });
 
 test('while packs are chosen and removed: one that is whole is in use', async () => {

@@ -27,7 +27,7 @@ describe('adding', () => {
   test('from a folder, an archive and an address: listed, checked, and the same again is no harm', async () => {
     expect(await box.models(['add', demoPack])).toMatchObject({
       status: 0,
-      stdout: expect.stringContaining('demo.1 is installed (Apache-2.0)'),
+      stdout: expect.stringContaining('demo.2 is installed (Apache-2.0)'),
     });
     expect(await box.models(['add', box.archived(box.made('packed'))])).toMatchObject({ status: 0 });
     const served = box.archived(box.made('served'));
@@ -39,18 +39,18 @@ describe('adding', () => {
       stdout: `${JSON.stringify({ id: 'served', licence: 'CC0-1.0', alreadyInstalled: false })}\n`,
       stderr: expect.stringContaining('trying again'),
     });
-    expect(box.inPacks()).toEqual(['.downloads', 'demo.1', 'packed', 'served']);
+    expect(box.inPacks()).toEqual(['.downloads', 'demo.2', 'packed', 'served']);
     expect(readdirSync(join(box.packs, '.downloads'))).toEqual([]);
-    expect(readdirSync(join(box.packs, 'demo.1')).sort()).toEqual(['README.md', 'detector.onnx', 'embedder.onnx', 'pack.json']);
+    expect(readdirSync(join(box.packs, 'demo.2')).sort()).toEqual(['README.md', 'detector.onnx', 'embedder.onnx', 'pack.json']);
     expect(await box.models(['add', demoPack])).toMatchObject({ status: 0, stdout: expect.stringContaining('already') });
     expect(await box.list()).toMatchObject({
-      packs: [{ id: 'demo.1', bytes: 2_271_769, licence: 'Apache-2.0', inUse: false }, { id: 'packed' }, { id: 'served' }],
+      packs: [{ id: 'demo.2', bytes: 2_271_769, licence: 'Apache-2.0', inUse: false }, { id: 'packed' }, { id: 'served' }],
       catalogue: [{ name: 'yunet-sface', id: 'yunet-sface.1', bytes: 38_928_942, nonCommercial: false, installed: false }],
       inUse: null,
       pinned: null,
     });
-    expect((await box.models(['list'])).stdout).toMatch(/^ID +NAME +SIZE +STATE +LICENCE\ndemo\.1 +Demo .* 2\.3 MB +- +Apache-2\.0\n/);
-    expect(await box.models(['verify'])).toMatchObject({ status: 0, stdout: 'demo.1  good\npacked  good\nserved  good\n' });
+    expect((await box.models(['list'])).stdout).toMatch(/^ID +NAME +SIZE +STATE +LICENCE\ndemo\.2 +Demo .* 2\.3 MB +- +Apache-2\.0\n/);
+    expect(await box.models(['verify'])).toMatchObject({ status: 0, stdout: 'demo.2  good\npacked  good\nserved  good\n' });
     appendFileSync(join(box.packs, 'packed', 'embedder.onnx'), 'rot');
     expect(await box.models(['verify'])).toMatchObject({
       status: 1,

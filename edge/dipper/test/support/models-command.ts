@@ -9,7 +9,7 @@ import type { PackList } from '../../src/models/list-packs';
 
 const root = join(__dirname, '..', '..', '..', '..');
 const main = join(root, 'edge', 'dipper', 'dist', 'main.js');
-/** Of the repository; its id is demo.1. */
+/** Of the repository; its id is demo.2. */
 export const demoPack = join(root, 'edge', 'mizar', 'packs', 'demo');
 
 /** The processes run what is compiled; an unchanged build takes seconds. */

@@ -36,7 +36,7 @@ const cosine = (a: Float32Array, b: Float32Array): number => a.reduce((sum, v, i
 test('both models together take at most 3 MB, and the pack says what it is', () => {
   const bytes = [pack.spec.detector, pack.spec.embedder].map(({ file }) => statSync(join(folder, file)).size);
   expect(bytes[0]! + bytes[1]!).toBeLessThan(3 * 1024 * 1024);
-  expect(pack.spec).toMatchObject({ id: 'demo.1', licence: 'Apache-2.0', embedder: { dimension: 128 } });
+  expect(pack.spec).toMatchObject({ id: 'demo.2', licence: 'Apache-2.0', embedder: { dimension: 128 } });
 });
 
 test('two photos of a person are closer than the default threshold, those of strangers are not', async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Identity } from '../../../../../tools/people/identity.ts';
 import type { Draw } from '../../../../../tools/people/random.ts';
-import { type Box, type RenderedFace, renderFace } from '../../../../../tools/people/render-face.ts';
+import { type Box, type RenderedFace, renderFaceOfSize } from '../../../../../tools/people/render-face.ts';
 import { sceneHeight, sceneOf, sceneWidth } from '../../../../../tools/people/scenes.ts';
 import type { View } from '../../../../../tools/people/view.ts';
 
@@ -38,7 +38,7 @@ export async function compose(draw: Draw, sceneSeed: number, actors: readonly Ac
   const seen: Seen[] = [];
   const layers: { input: Buffer; left: number; top: number }[] = [];
   for (const actor of actors) {
-    const drawing = sized(actor);
+    const drawing = renderFaceOfSize(actor.identity, actor.view, actor.facePx);
     const place = freePlace(draw, drawing, taken);
     if (!place) continue;
     taken.push(place);
@@ -53,12 +53,6 @@ export async function compose(draw: Draw, sceneSeed: number, actors: readonly Ac
     .raw()
     .toBuffer();
   return { rgb, seen };
-}
-
-/** A turned head's box is narrower than from the front: drawn again at the size that makes up for it. */
-function sized({ identity, view, facePx }: Actor): RenderedFace {
-  const first = renderFace(identity, view, facePx);
-  return renderFace(identity, view, (facePx * facePx) / Math.min(first.box.width, first.box.height));
 }
 
 function freePlace(draw: Draw, { widthPx: width, heightPx: height }: RenderedFace, taken: readonly Box[]): Box | undefined {
