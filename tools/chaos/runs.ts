@@ -67,7 +67,7 @@ export async function behindCutLine(options: RunOptions): Promise<Findings> {
 }
 
 async function anew<T>(options: RunOptions, more: { wire?: ReturnType<typeof openWire> }, work: (world: World) => Promise<T>): Promise<T> {
-  await startOver(options.folder);
+  await startOver(options);
   const world = await startWorld({ ...options, ...more });
   try {
     return await work(world);

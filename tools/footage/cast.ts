@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { firstUnseenSeed } from '../people/cast.ts';
 import { type Identity, identityOf, lookAlikeOf } from '../people/identity.ts';
 import { drawFrom } from '../people/random.ts';
-import { renderFace } from '../people/render-face.ts';
+import { renderFaceOfSize } from '../people/render-face.ts';
 import { frontView, type View, viewOf } from '../people/view.ts';
 import type { Appearance } from './schedule.ts';
 
@@ -82,11 +82,11 @@ export function drawnCast(): Cast {
   }
   const render = (file: string, sizePx: number) => {
     const name = file.split('-')[0] as string;
-    return renderFace(people.get(name) as Identity, viewFor(name, file), sizePx);
+    return renderFaceOfSize(people.get(name) as Identity, viewFor(name, file), sizePx);
   };
   return {
     files: [...people.keys()].flatMap((name) => (name.startsWith('stranger') ? [`${name}-a.png`] : [`${name}-a.png`, `${name}-b.png`])),
-    version: 'drawn.1',
+    version: 'drawn.2',
     photo: (file) =>
       sharp(Buffer.from(render(file, 110).svg))
         .flatten({ background: '#c9d3da' })

@@ -89,6 +89,12 @@ export function renderFace(person: Identity, view: View, sizePx: number): Render
   };
 }
 
+/** As `renderFace`, but the shorter side of the face's box is `facePx` as drawn: a turned head is drawn larger to make up for it. */
+export function renderFaceOfSize(person: Identity, view: View, facePx: number): RenderedFace {
+  const { box } = renderFace(person, view, facePx);
+  return renderFace(person, view, (facePx * facePx) / Math.min(box.width, box.height));
+}
+
 /** The pixels of a rendered person: red, green, blue, alpha, row after row. */
 export async function rasterise(face: Pick<RenderedFace, 'svg'>): Promise<Buffer> {
   return sharp(Buffer.from(face.svg)).ensureAlpha().raw().toBuffer();

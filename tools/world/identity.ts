@@ -10,6 +10,8 @@ export type BoxName = (typeof boxNames)[number];
 
 /** What must not change between two starts of one folder. */
 export interface Identity {
+  /** The model pack and whose faces: what is kept of one says nothing about another. */
+  readonly shown: string;
   readonly password: string;
   readonly recorderPassword: string;
   readonly startAt: number;
@@ -17,13 +19,18 @@ export interface Identity {
   readonly provisioning: Partial<Record<BoxName, { readonly key: string; readonly secret: string }>>;
 }
 
-/** The folder's identity; made and written when there is none. */
-export async function readIdentity(folder: string): Promise<Identity> {
+/** The folder's identity; made and written when there is none. Throws when the folder shows something else than is asked for. */
+export async function readIdentity(folder: string, shown: string): Promise<Identity> {
+  let known: Identity | undefined;
   try {
-    return JSON.parse(await readFile(join(folder, 'identity.json'), 'utf8')) as Identity;
+    known = JSON.parse(await readFile(join(folder, 'identity.json'), 'utf8')) as Identity;
   } catch {
+    // None yet, or a start was broken off before it was written.
+  }
+  if (!known) {
     const [http, mqtt, east, west] = await freePorts(4);
     const identity: Identity = {
+      shown,
       password: randomBytes(9).toString('base64url'),
       recorderPassword: randomBytes(9).toString('base64url'),
       // A whole minute, long enough ago that every file is closed.
@@ -34,6 +41,9 @@ export async function readIdentity(folder: string): Promise<Identity> {
     await writeIdentity(folder, identity);
     return identity;
   }
+  if (known.shown !== shown)
+    throw new Error(`${folder} holds an installation with another model pack or other people. Start over (--fresh), or name those.`);
+  return known;
 }
 
 export async function writeIdentity(folder: string, identity: Identity): Promise<void> {

@@ -87,7 +87,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 async function assemble(options: WorldOptions, started: { stop: () => Promise<void> }[], stop: () => Promise<void>): Promise<World> {
   const { folder, say } = options;
   await mkdir(folder, { recursive: true });
-  let identity = await readIdentity(folder);
+  let identity = await readIdentity(folder, shownBy(options));
 
   say('Starting Star…');
   const star = await keepRunning<StarReady>({
@@ -165,11 +165,14 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
 }
 
 /** Forgets all but the footage and its times, so that the next start is a first one that renders nothing. Nothing may run. */
-export async function startOver(folder: string): Promise<void> {
+export async function startOver(options: Pick<WorldOptions, 'folder' | keyof PackAndPeople>): Promise<void> {
+  const { folder } = options;
   await mkdir(folder, { recursive: true });
-  await writeIdentity(folder, { ...(await readIdentity(folder)), provisioning: {} });
+  await writeIdentity(folder, { ...(await readIdentity(folder, shownBy(options))), provisioning: {} });
   for (const name of ['star', 'boxes', 'logs']) await rm(join(folder, name), { recursive: true, force: true });
 }
+
+const shownBy = ({ models, portraits }: PackAndPeople): string => `${models} ${portraits ?? 'drawn'}`;
 
 /** Enrols the people of the plan by the photo that is not in the footage; those who are there already are kept. */
 export async function enrol(world: World): Promise<Map<string, Person>> {
