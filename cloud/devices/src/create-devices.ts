@@ -1,4 +1,4 @@
-import type { Bus, Database, FirstTime, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
+import type { Audit, Bus, Database, FirstTime, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
 import { setSharedAttributes } from './attributes/device-attributes';
 import { changeCameraName, readCameraRefs, readCameras } from './cameras/manage-cameras';
 import { createDeviceHub } from './device-hub';
@@ -6,7 +6,6 @@ import { changeEdgeName, readEdge, readEdgeRpcs, readEdges, removeEdge } from '.
 import { issueProvisioningKey, readProvisioningKeys, removeProvisioningKey } from './edges/manage-provisioning-keys';
 import { defaultHubSettings, type HubSettings } from './hub/hub-settings';
 import { assignSoftware, readAssignment, readEdgeSoftware, readEdgesSoftware, unassignSoftware } from './ota/assign-software';
-import type { Audit } from './ota/audit';
 import { readPackage, readPackages, removePackage } from './ota/manage-packages';
 import { uploadPackage } from './ota/upload-package';
 import { applyRecorderReport } from './recorders/apply-recorder-report';

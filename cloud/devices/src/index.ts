@@ -6,7 +6,6 @@ export { devicesErrors } from './devices.errors';
 export { devicesGrpcService } from './devices.grpc';
 export { DevicesModule } from './devices.module';
 export { defaultHubSettings, type HubSettings } from './hub/hub-settings';
-export type { Audit, AuditEntry } from './ota/audit';
 export { devicesGroup } from './recorders/apply-recorder-report';
 export type { SignCrops } from './rpc/answer-call';
 

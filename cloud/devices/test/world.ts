@@ -7,6 +7,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type AuditEntry,
   type Bus,
   type BusRecord,
   type DiskObjects,
@@ -23,7 +24,7 @@ import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import type { Topic } from '@stardipper/proto';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { generate, type Packet, parser } from 'mqtt-packet';
-import { type AuditEntry, createDevices, type Devices, type DevicesDeps, devicesMigrations } from '../src';
+import { createDevices, type Devices, type DevicesDeps, devicesMigrations } from '../src';
 
 export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 

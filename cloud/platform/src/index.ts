@@ -18,6 +18,7 @@ export * from './config/secret';
 export * from './errors/app-error';
 export * from './errors/json-depth';
 export * from './errors/problem';
+export * from './identity/audit';
 export * from './identity/identity';
 export * from './identity/signing-key';
 export * from './identity/tokens';

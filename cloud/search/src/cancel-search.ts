@@ -1,6 +1,6 @@
-import type { Caller } from '@star/platform';
+import { type Caller, who } from '@star/platform';
 import { cancelTaskParams, objectKeys, type Search } from '@stardipper/proto';
-import { deleteDoomedObjects, who } from './people';
+import { deleteDoomedObjects } from './people';
 import { doomObjects } from './person.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';

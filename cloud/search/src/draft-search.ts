@@ -1,9 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Caller } from '@star/platform';
+import { type Caller, who } from '@star/platform';
 import type { CreateSearch, devices, Search, Span } from '@stardipper/proto';
 import { type PersonForPack, peopleForPack, wantPeople } from './embedding.store';
 import { estimateSearch } from './estimate-search';
-import { who } from './people';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';

@@ -4,8 +4,6 @@ import { join } from 'node:path';
 export { createSearch, type SearchOptions, type SearchService } from './create-search';
 export { connectMizar, type MizarEmbedder } from './mizar-client';
 export {
-  type Audit,
-  type AuditEntry,
   defaultSearchSettings,
   type EdgeDirectory,
   type EmbeddedFace,

@@ -1,9 +1,8 @@
-import type { Caller, Tx } from '@star/platform';
+import { type Caller, type Tx, who } from '@star/platform';
 import { type Match, objectKeys, type Page } from '@stardipper/proto';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor } from './cursor';
 import { listMatches, type MatchFilter, matchesByIds, type StoredMatch } from './match.store';
-import { who } from './people';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { requireSearch } from './search.read';

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Caller, Tx } from '@star/platform';
+import { type Caller, type Tx, who } from '@star/platform';
 import { objectKeys, type Page, type Person } from '@stardipper/proto';
 import { byAge, decodeCursor, encodeCursor } from './cursor';
 import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
@@ -168,8 +168,6 @@ export const deleteDoomedObjects = (deps: SearchDeps) => async (): Promise<numbe
   }
   return deleted;
 };
-
-export const who = (caller: Caller) => ({ tenantId: caller.tenantId, userId: caller.userId, username: caller.username });
 
 function notFound(personId: string): never {
   throw searchError('person.not_found', { personId });

@@ -1,4 +1,4 @@
-import type { Analytics, Database, FirstTime, Objects, Tx, WriteEvent } from '@star/platform';
+import type { Analytics, Audit, Database, FirstTime, Objects, WriteEvent } from '@star/platform';
 import type { devices } from '@stardipper/proto';
 
 /** What search needs to know of devices (star.v1.DevicesService): in process, or over gRPC. */
@@ -37,20 +37,6 @@ export interface FaceEmbedder {
   /** With the pack in use, or with `packId` and no other: rejects with `embedder.pack_changed` when that is in use no more. */
   embedPhoto(image: Buffer, packId?: string): Promise<EmbeddedFace>;
 }
-
-export interface AuditEntry {
-  readonly tenantId: string;
-  readonly userId: string;
-  readonly username: string;
-  /** Dotted verb, such as `search.started`. */
-  readonly action: string;
-  /** Id of the thing looked at or changed. */
-  readonly subject: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-}
-
-/** Writes one line of the audit log in the caller's transaction: what is not recorded has not happened. */
-export type Audit = (tx: Tx, entry: AuditEntry) => Promise<void>;
 
 export interface SearchSettings {
   /** Longest range of one search, ms. */

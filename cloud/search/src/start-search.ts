@@ -1,10 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Caller, Tx } from '@star/platform';
+import { type Caller, type Tx, who } from '@star/platform';
 import { createTaskParams, type devices, maxPayloadBytes, objectKeys, queryDocument, type Search } from '@stardipper/proto';
 import { requireCameras, requireEmbedded, requireKnown } from './draft-search';
 import { embeddingsOf, peopleForPack } from './embedding.store';
 import { byEdge, chunks, maxCamerasOfTask, taskCameras } from './estimate-search';
-import { who } from './people';
 import { holdPeople } from './person.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';

@@ -1,21 +1,9 @@
-import type { Caller, Tx } from '@star/platform';
+import type { AuditEntry, Caller, Tx } from '@star/platform';
 import type { Page } from '@stardipper/proto';
 import { z } from 'zod';
 import type { TenantsDeps } from './deps';
 import { insertAudit, listAudit } from './tenant.store';
 import { tenantError } from './tenants.errors';
-
-export interface AuditEntry {
-  readonly tenantId: string;
-  /** Absent for what the system did by itself. */
-  readonly userId?: string;
-  readonly username: string;
-  /** Dotted verb in the past, such as `search.started`. */
-  readonly action: string;
-  /** Id of the thing looked at or changed. */
-  readonly subject: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-}
 
 /**
  * One line of the audit log, in the transaction of what it records: neither happens without the other. The

@@ -1,7 +1,7 @@
 /** Tenants, their users and communities, log-in, and the audit log. */
 import { join } from 'node:path';
 
-export { type AuditEntry, type AuditLine, auditLine, recordAudit } from './audit';
+export { type AuditLine, auditLine, recordAudit } from './audit';
 export { createTenant, type NewTenant, type OpenedTenant } from './create-tenant';
 export { createTenants, type Tenants } from './create-tenants';
 export type { TenantsDeps } from './deps';

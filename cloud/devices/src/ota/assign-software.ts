@@ -1,4 +1,4 @@
-import type { Caller, Database, Tx } from '@star/platform';
+import { type Audit, type Caller, type Database, type Tx, who } from '@star/platform';
 import {
   type EdgeSoftware,
   type SoftwareAssignment,
@@ -11,7 +11,6 @@ import type { EdgeIdentity } from '../edges/edge';
 import { signalHubs } from '../hub/hub-channel.store';
 import type { PageRequest } from '../paging';
 import * as store from './assignment.store';
-import { type Audit, who } from './audit';
 import { lockPackage } from './package.store';
 import { countEdgesByState, findEdgeSoftware, listEdgeSoftware, shownPackage } from './software-list.read';
 import { softwareTag } from './software-tag';

@@ -1,8 +1,7 @@
-import { type Caller, type Database, isForeignKeyViolation, type Objects } from '@star/platform';
+import { type Caller, type Database, isForeignKeyViolation, type Objects, who } from '@star/platform';
 import { objectKeys, type SoftwarePackage } from '@stardipper/proto';
 import { devicesErrors } from '../devices.errors';
 import type { PageRequest } from '../paging';
-import { who } from './audit';
 import { deletePackage, doomObject, takeDoomedObjects } from './package.store';
 import { findShownPackage, listPackages } from './software-list.read';
 import type { PackagesDeps } from './upload-package';

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { Caller, Database, Objects } from '@star/platform';
+import { type Audit, type Caller, type Database, type Objects, who } from '@star/platform';
 import { objectKeys, type SoftwarePackage, type uploadSoftware } from '@stardipper/proto';
 import type { z } from 'zod';
 import { devicesErrors } from '../devices.errors';
-import { type Audit, who } from './audit';
 import * as store from './package.store';
 import { checkDeclared, checkedPackage, type PackageDigest } from './package-body';
 import { findShownPackage, shownPackage } from './software-list.read';

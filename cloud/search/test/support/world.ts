@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import {
+  type AuditEntry,
   type Bus,
   type BusRecord,
   type Caller,
@@ -30,7 +31,6 @@ import { type TestAnalytics, type TestDatabase, testAnalytics, testDatabase } fr
 import { type devices, mizar, type Topic } from '@stardipper/proto';
 import sharp from 'sharp';
 import {
-  type AuditEntry,
   connectMizar,
   createSearch,
   type EdgeDirectory,
