@@ -53,6 +53,18 @@ describe('analytics on chdb, through the real client', () => {
     }
   });
 
+  test('rows are deleted by an id, of the tenant alone', async () => {
+    const [mine, theirs] = [randomUUID(), randomUUID()];
+    for (const tenant of [mine, theirs]) await of(tenant).insert('passages', [passage('a'), passage('b')], 't');
+    await of(mine).remove('passages', 'tenant_id', theirs);
+    expect(await of(theirs).query(allOf)).toHaveLength(2);
+    await of(mine).remove('passages', 'tenant_id', mine);
+    await of(mine).remove('passages', 'tenant_id', mine);
+    expect([await of(mine).query(allOf), await of(theirs).query(allOf)]).toEqual([[], expect.objectContaining({ length: 2 })]);
+    expect(await codeOf(of(mine).remove('passages', 'id = id OR id', mine))).toBe('analytics.row_invalid');
+    expect(await codeOf(of(mine).remove('passages', 'tenant_id', '1 OR 1'))).toBe('analytics.row_invalid');
+  });
+
   test('SQL without the tenant, and SQL that would change something, is refused', async () => {
     const tenant = of(randomUUID());
     expect(await codeOf(tenant.query('SELECT 1'))).toBe('analytics.tenant_missing');

@@ -1,11 +1,21 @@
 import { type Caller, who } from '@star/platform';
 import { cancelTaskParams, objectKeys, type Search } from '@stardipper/proto';
+import { deleteMatches } from './match.store';
 import { deleteDoomedObjects } from './people';
 import { doomObjects } from './person.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
-import { announceChange, deleteSearchRow, lockSearch, tasksOf, writeSearchState } from './search.store';
+import {
+  announceChange,
+  deleteSearchRow,
+  doomMatches,
+  forgetDoomedMatches,
+  listDoomedMatches,
+  lockSearch,
+  tasksOf,
+  writeSearchState,
+} from './search.store';
 import { commandKey } from './start-search';
 import { isFinalTask } from './task-state';
 
@@ -47,8 +57,8 @@ export const cancelSearch =
   };
 
 /**
- * Only drafts and what no box works on any more; otherwise `search.not_final`. The query document goes with it.
- * Matches stay in ClickHouse until its retention removes them; without the search nobody can ask for them.
+ * Only drafts and what no box works on any more; otherwise `search.not_final`. The query document and the matches go
+ * with it, at the latest when storage answers again.
  */
 export const deleteSearch =
   (deps: SearchDeps) =>
@@ -61,8 +71,27 @@ export const deleteSearch =
       if (search.state === 'running' || !tasks.every((task) => isFinalTask(task.state)))
         throw searchError('search.not_final', { state: search.state });
       await doomObjects(tx, tenantId, [objectKeys.query(tenantId, searchId)]);
+      await doomMatches(tx, tenantId, searchId);
       await deleteSearchRow(tx, searchId);
       await deps.audit(tx, { ...who(caller), action: 'search.deleted', subject: searchId });
     });
-    await deleteDoomedObjects(deps)();
+    await Promise.all([deleteDoomedObjects(deps)(), deleteDoomedMatches(deps)()]);
   };
+
+const doomedBatch = 100;
+
+/** Deletes matches of searches that are gone; ClickHouse that is down is no error here, the next sweep tries again. */
+export const deleteDoomedMatches = (deps: SearchDeps) => async (): Promise<number> => {
+  const doomed = await deps.database.system('delete matches without search', (tx) => listDoomedMatches(tx, doomedBatch));
+  let deleted = 0;
+  for (const { tenant_id, search_id } of doomed) {
+    try {
+      await deleteMatches(deps.analytics, tenant_id, search_id);
+    } catch {
+      continue;
+    }
+    await deps.database.tenant(tenant_id, (tx) => forgetDoomedMatches(tx, search_id));
+    deleted += 1;
+  }
+  return deleted;
+};

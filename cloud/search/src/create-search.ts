@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readCalibration } from './calibration.read';
-import { cancelSearch, deleteSearch } from './cancel-search';
+import { cancelSearch, deleteDoomedMatches, deleteSearch } from './cancel-search';
 import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
@@ -33,6 +33,7 @@ export function createSearch(options: SearchOptions) {
   const signals = createSignals();
   const expire = expireTasks(deps);
   const deleteDoomed = deleteDoomedObjects(deps);
+  const deleteMatchesOfGone = deleteDoomedMatches(deps);
   return {
     createPerson: createPerson(deps),
     changePerson: changePerson(deps),
@@ -61,7 +62,7 @@ export function createSearch(options: SearchOptions) {
     async run(signal: AbortSignal): Promise<void> {
       await signals.listen(deps.database, signal);
       void keepPhotosEmbedded(deps, signal, options.onEmbedError);
-      void sweep(signal, deps.settings.sweepEveryMs, [expire, deleteDoomed], options.onSweepError);
+      void sweep(signal, deps.settings.sweepEveryMs, [expire, deleteDoomed, deleteMatchesOfGone], options.onSweepError);
     },
   };
 }

@@ -177,3 +177,6 @@ export async function matchesByIds(
   }
   return found;
 }
+
+export const deleteMatches = (analytics: Analytics, tenantId: string, searchId: string): Promise<void> =>
+  analytics.forTenant(tenantId).remove('search_matches', 'search_id', searchId);

@@ -388,7 +388,13 @@ describe('a search', () => {
     const events = world.published.filter((record) => JSON.stringify(record.message).includes(search.id)).map((record) => record.topic);
     expect(events.sort()).toEqual(['search.matched.v1', 'search.matched.v1', 'search.task.accepted.v1', 'search.task.requested.v1']);
     expect(await ask('POST', `/searches/${search.id}/cancel`)).toMatchObject({ status: 409, body: { code: 'search.already_final' } });
+    const stored = () =>
+      world.analytics.analytics
+        .forTenant(operator.caller.tenantId)
+        .query('SELECT match_id FROM search_matches WHERE tenant_id = {tenant:UUID} AND search_id = {search:UUID}', { search: search.id });
+    expect(await stored()).not.toEqual([]);
     expect((await ask('DELETE', `/searches/${search.id}`)).status).toBe(204);
+    expect(await stored()).toEqual([]);
     expect(await world.objects.head(operator.caller.tenantId, objectKeys.query(operator.caller.tenantId, search.id))).toBeUndefined();
   });
 

@@ -8,6 +8,8 @@ export interface TenantAnalytics {
    * as numbers, times as ISO 8601 in UTC. At most 100,000 rows.
    */
   query<R>(sql: string, params?: Readonly<Record<string, unknown>>): Promise<R[]>;
+  /** Deletes the tenant's rows whose UUID `column` has this value. Once it resolves nobody reads them; none is no error. */
+  remove(table: string, column: string, id: string): Promise<void>;
 }
 
 export interface Analytics {

@@ -97,6 +97,16 @@ export function openAnalytics(options: AnalyticsOptions): Analytics {
             return (await result.json()) as R[];
           });
         },
+        remove: async (table, column, id) => {
+          if (!identifier.test(table) || !identifier.test(column) || !uuid.test(id))
+            throw analyticsErrors.error('analytics.row_invalid', { table });
+          await outward(() =>
+            client.command({
+              query: `DELETE FROM ${table} WHERE tenant_id = {tenant:UUID} AND ${column} = {id:UUID}`,
+              query_params: { tenant: tenantId, id },
+            }),
+          );
+        },
       };
     },
     ingest: async (table, rows, token) => {
