@@ -1,21 +1,11 @@
 import { type Caller, who } from '@star/platform';
 import { cancelTaskParams, objectKeys, type Search } from '@stardipper/proto';
-import { deleteMatches } from './match.store';
-import { deleteDoomedObjects } from './people';
-import { doomObjects } from './person.store';
+import { deleteDoomed } from './delete-doomed';
+import { doomMatches, doomObjects } from './doomed.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
-import {
-  announceChange,
-  deleteSearchRow,
-  doomMatches,
-  forgetDoomedMatches,
-  listDoomedMatches,
-  lockSearch,
-  tasksOf,
-  writeSearchState,
-} from './search.store';
+import { announceChange, deleteSearchRow, lockSearch, tasksOf, writeSearchState } from './search.store';
 import { commandKey } from './start-search';
 import { isFinalTask } from './task-state';
 
@@ -75,23 +65,5 @@ export const deleteSearch =
       await deleteSearchRow(tx, searchId);
       await deps.audit(tx, { ...who(caller), action: 'search.deleted', subject: searchId });
     });
-    await Promise.all([deleteDoomedObjects(deps)(), deleteDoomedMatches(deps)()]);
+    await deleteDoomed(deps)();
   };
-
-const doomedBatch = 100;
-
-/** Deletes matches of searches that are gone; ClickHouse that is down is no error here, the next sweep tries again. */
-export const deleteDoomedMatches = (deps: SearchDeps) => async (): Promise<number> => {
-  const doomed = await deps.database.system('delete matches without search', (tx) => listDoomedMatches(tx, doomedBatch));
-  let deleted = 0;
-  for (const { tenant_id, search_id } of doomed) {
-    try {
-      await deleteMatches(deps.analytics, tenant_id, search_id);
-    } catch {
-      continue;
-    }
-    await deps.database.tenant(tenant_id, (tx) => forgetDoomedMatches(tx, search_id));
-    deleted += 1;
-  }
-  return deleted;
-};

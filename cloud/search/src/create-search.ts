@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readCalibration } from './calibration.read';
-import { cancelSearch, deleteDoomedMatches, deleteSearch } from './cancel-search';
+import { cancelSearch, deleteSearch } from './cancel-search';
+import { deleteDoomed } from './delete-doomed';
 import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
 import { createSignals, followSearch } from './follow-search';
 import { readMatches, setVerdict } from './matches';
 import { readPackInUse } from './pack.read';
-import { addPhoto, changePerson, createPerson, deleteDoomedObjects, deletePerson, deletePhoto, getPeople, getPerson } from './people';
+import { addPhoto, changePerson, createPerson, deletePerson, deletePhoto, getPeople, getPerson } from './people';
 import { defaultSearchSettings, type SearchDeps, type SearchSettings } from './ports';
 import { readCoveragePage, readSearch, readSearches } from './search.read';
 import { startSearch } from './start-search';
@@ -32,8 +33,7 @@ export function createSearch(options: SearchOptions) {
   };
   const signals = createSignals();
   const expire = expireTasks(deps);
-  const deleteDoomed = deleteDoomedObjects(deps);
-  const deleteMatchesOfGone = deleteDoomedMatches(deps);
+  const sweepDoomed = deleteDoomed(deps);
   return {
     createPerson: createPerson(deps),
     changePerson: changePerson(deps),
@@ -57,12 +57,12 @@ export function createSearch(options: SearchOptions) {
     takeReport: takeReport(deps),
     takeRpcResult: takeRpcResult(deps),
     expireTasks: expire,
-    deleteDoomedObjects: deleteDoomed,
+    deleteDoomed: sweepDoomed,
     /** Hears changes for followers, sweeps and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */
     async run(signal: AbortSignal): Promise<void> {
       await signals.listen(deps.database, signal);
       void keepPhotosEmbedded(deps, signal, options.onEmbedError);
-      void sweep(signal, deps.settings.sweepEveryMs, [expire, deleteDoomed, deleteMatchesOfGone], options.onSweepError);
+      void sweep(signal, deps.settings.sweepEveryMs, [expire, sweepDoomed], options.onSweepError);
     },
   };
 }

@@ -2,17 +2,16 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type Caller, type Tx, who } from '@star/platform';
 import { objectKeys, type Page, type Person } from '@stardipper/proto';
 import { byAge, decodeCursor, encodeCursor } from './cursor';
+import { deleteDoomed } from './delete-doomed';
+import { doomObjects, forgetDoomedObject } from './doomed.store';
 import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
 import {
   deletePersonRow,
   deletePhotoRow,
-  doomObjects,
   findPerson,
-  forgetDoomedObject,
   insertPerson,
   insertPhoto,
   isSearchedFor,
-  listDoomedObjects,
   listPeople,
   type PersonRow,
   photosOf,
@@ -126,7 +125,7 @@ export const deletePhoto =
       await doomObjects(tx, caller.tenantId, [key]);
       await deps.audit(tx, { ...who(caller), action: 'photo.deleted', subject: photoId, details: { personId } });
     });
-    await deleteDoomedObjects(deps)();
+    await deleteDoomed(deps)();
   };
 
 /** Refused with `person.in_use` while a search for the person runs: cancel that first. */
@@ -145,29 +144,8 @@ export const deletePerson =
       await deletePersonRow(tx, id);
       await deps.audit(tx, { ...who(caller), action: 'person.deleted', subject: id, details: { photos: photos.length } });
     });
-    await deleteDoomedObjects(deps)();
+    await deleteDoomed(deps)();
   };
-
-const doomedBatch = 200;
-
-/**
- * Deletes objects whose rows are gone. Storage that is down is no error here: the list keeps them and the next sweep
- * tries again. Also called by the sweep, for what a crash left.
- */
-export const deleteDoomedObjects = (deps: SearchDeps) => async (): Promise<number> => {
-  const doomed = await deps.database.system('delete objects without owner', (tx) => listDoomedObjects(tx, doomedBatch));
-  let deleted = 0;
-  for (const { tenant_id, object_key } of doomed) {
-    try {
-      await deps.objects.delete(tenant_id, object_key);
-    } catch {
-      continue;
-    }
-    await deps.database.tenant(tenant_id, (tx) => forgetDoomedObject(tx, object_key));
-    deleted += 1;
-  }
-  return deleted;
-};
 
 function notFound(personId: string): never {
   throw searchError('person.not_found', { personId });

@@ -102,18 +102,3 @@ export const isSearchedFor = async (tx: Tx, tenantId: string, personId: string):
 /** Until the transaction ends none of them can be deleted. In order, so that two searches of the same people cannot wait for each other. */
 export const holdPeople = (tx: Tx, personIds: readonly string[]): Promise<unknown> =>
   tx.query('SELECT id FROM search.people WHERE id = ANY($1) ORDER BY id FOR KEY SHARE', [personIds]);
-
-/** To be deleted from storage `afterS` seconds from now, unless pardoned before. */
-export const doomObjects = (tx: Tx, tenantId: string, keys: readonly string[], afterS = 0): Promise<number> =>
-  tx.execute(
-    `INSERT INTO search.doomed_objects (tenant_id, object_key, doomed_at)
-     SELECT $1, unnest($2::text[]), now() + make_interval(secs => $3) ON CONFLICT DO NOTHING`,
-    [tenantId, keys, afterS],
-  );
-
-export const listDoomedObjects = (tx: Tx, limit: number): Promise<{ tenant_id: string; object_key: string }[]> =>
-  tx.query('SELECT tenant_id, object_key FROM search.doomed_objects WHERE doomed_at <= now() ORDER BY doomed_at LIMIT $1', [limit]);
-
-/** Answers how many: 0 when somebody else was faster. */
-export const forgetDoomedObject = (tx: Tx, key: string): Promise<number> =>
-  tx.execute('DELETE FROM search.doomed_objects WHERE object_key = $1', [key]);

@@ -300,13 +300,3 @@ export const verdictsOf = (
   matchIds: readonly string[],
 ): Promise<{ match_id: string; verdict: 'unreviewed' | 'confirmed' | 'rejected' }[]> =>
   tx.query('SELECT match_id, verdict FROM search.verdicts WHERE search_id = $1 AND match_id = ANY($2)', [searchId, matchIds]);
-
-/** To be deleted from ClickHouse once the transaction is committed. */
-export const doomMatches = (tx: Tx, tenantId: string, searchId: string): Promise<number> =>
-  tx.execute('INSERT INTO search.doomed_matches (tenant_id, search_id) VALUES ($1, $2)', [tenantId, searchId]);
-
-export const listDoomedMatches = (tx: Tx, limit: number): Promise<{ tenant_id: string; search_id: string }[]> =>
-  tx.query('SELECT tenant_id, search_id FROM search.doomed_matches ORDER BY doomed_at LIMIT $1', [limit]);
-
-export const forgetDoomedMatches = (tx: Tx, searchId: string): Promise<number> =>
-  tx.execute('DELETE FROM search.doomed_matches WHERE search_id = $1', [searchId]);

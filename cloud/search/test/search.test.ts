@@ -71,7 +71,7 @@ describe('people', () => {
     expect((await ask('DELETE', `/people/${personId}`)).status).toBe(204);
     expect(await world.objects.head(operator.caller.tenantId, key)).toBeDefined();
     Object.assign(world.objects, { delete: remove });
-    expect(await world.search.deleteDoomedObjects()).toBe(1);
+    expect(await world.search.deleteDoomed()).toBe(1);
     expect(await world.objects.head(operator.caller.tenantId, key)).toBeUndefined();
   });
 
