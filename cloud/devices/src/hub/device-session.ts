@@ -16,6 +16,7 @@ import {
   type Uplink,
   uplinkOf,
 } from './topics';
+import { Unacknowledged } from './unacknowledged';
 
 class RateExceeded extends Error {}
 
@@ -35,8 +36,7 @@ const maxUnackedAtAll = 1000;
 export class DeviceSession implements PacketHandler {
   #inFlight = 0;
   readonly #works: Work[] = [];
-  #nextMessageId = 1;
-  readonly #unacked = new Map<number, () => void>();
+  readonly #unacked = new Unacknowledged();
   #attributes: { style: TopicStyle; qos: 0 | 1 } | undefined;
   #rpc: { style: TopicStyle; qos: 0 | 1 } | undefined;
   #replyQos: 0 | 1 = 1;
@@ -89,7 +89,7 @@ export class DeviceSession implements PacketHandler {
         this.#unsubscribe(packet.messageId ?? 0, packet.unsubscriptions);
         return;
       case 'puback':
-        this.#acked(packet.messageId ?? 0);
+        this.#unacked.acknowledged(packet.messageId ?? 0);
         return;
       case 'pingreq':
         this.connection.write({ cmd: 'pingresp' });
@@ -136,22 +136,8 @@ export class DeviceSession implements PacketHandler {
       this.connection.close(closeReasons.quotaExceeded);
       return;
     }
-    const messageId = this.#freeMessageId();
-    this.#unacked.set(messageId, onAck);
+    const messageId = this.#unacked.add(onAck);
     this.connection.write({ cmd: 'publish', topic, payload, qos: 1, dup: false, retain: false, messageId });
-  }
-
-  #freeMessageId(): number {
-    while (this.#unacked.has(this.#nextMessageId)) this.#nextMessageId = (this.#nextMessageId % 0xffff) + 1;
-    const messageId = this.#nextMessageId;
-    this.#nextMessageId = (messageId % 0xffff) + 1;
-    return messageId;
-  }
-
-  #acked(messageId: number): void {
-    const onAck = this.#unacked.get(messageId);
-    this.#unacked.delete(messageId);
-    onAck?.();
   }
 
   #subscribe(packet: ISubscribePacket): void {
