@@ -25,7 +25,6 @@ const allowed: Record<string, string[]> = {
   'edge/platform': ['@stardipper/proto'],
   'edge/dipper': ['@stardipper/proto', '@dipper/platform', ...agents.map((a) => `@dipper/${a}`)],
   'edge/camsim': ['@stardipper/proto', '@dipper/platform'],
-  'edge/fleetsim': ['@stardipper/proto', '@dipper/platform'],
   ...Object.fromEntries(services.map((s) => [`cloud/${s}`, ['@stardipper/proto', '@star/platform']])),
   ...Object.fromEntries(agents.map((a) => [`edge/${a}`, ['@stardipper/proto', '@dipper/platform']])),
 };

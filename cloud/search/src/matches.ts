@@ -6,7 +6,8 @@ import { listMatches, type MatchFilter, matchesByIds, type StoredMatch } from '.
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { requireSearch } from './search.read';
-import { announceChange, lockSearch, logMatches, verdictsOf, writeVerdict } from './search.store';
+import { announceChange, lockSearch, logMatches } from './search.store';
+import { verdictsOf, writeVerdict } from './verdict.store';
 
 const afterMatch = z.tuple([z.int(), z.string().max(200)]);
 
