@@ -120,6 +120,8 @@ async function round(world: World, title: string, group: readonly string[], peop
     cameraOf: world.cameraKey,
   });
   report(world, search, evaluation);
+  const line = matchLine(world, people);
+  for (const match of evaluation.falseMatches) screen.say(`  FALSE: ${line(match)}`);
   screen.say(
     `  took ${seconds.toFixed(1)} s, estimated ${draft.estimate.expectedSeconds.toFixed(1)} s; frames decoded by Mizar: ${decoded.toLocaleString('en')}`,
   );
@@ -138,15 +140,12 @@ async function draftSearch(world: World, wanted: Partial<CreateSearch>): Promise
 /** Draws progress and prints every match as it arrives, until the search has ended. */
 async function follow(world: World, id: string, people: Map<string, Person>): Promise<Search> {
   const seen = new Set<string>();
-  const personName = new Map([...people.values()].map((p) => [p.id, p.name]));
-  const cameraName = new Map(world.cameras.map((c) => [c.id, c.name]));
+  const line = matchLine(world, people);
   const printNew = (matches: readonly Match[]) => {
     for (const match of matches) {
       if (seen.has(match.id)) continue;
       seen.add(match.id);
-      screen.say(
-        `  ${match.at.slice(11, 19)}  ${(cameraName.get(match.cameraId) ?? '').padEnd(13)} ${(personName.get(match.personId) ?? '').padEnd(8)} ${match.score.toFixed(3)}`,
-      );
+      screen.say(`  ${line(match)}`);
     }
   };
   const search = await untilDefined(30 * 60_000, 'the search to end', async () => {
@@ -158,6 +157,14 @@ async function follow(world: World, id: string, people: Map<string, Person>): Pr
   printNew(await world.api.matches(id));
   screen.endBars();
   return search;
+}
+
+/** When and where, who, how sure. */
+function matchLine(world: World, people: Map<string, Person>): (match: Match) => string {
+  const personName = new Map([...people.values()].map((p) => [p.id, p.name]));
+  const cameraName = new Map(world.cameras.map((c) => [c.id, c.name]));
+  return ({ at, cameraId, personId, score }) =>
+    `${at.slice(11, 19)}  ${(cameraName.get(cameraId) ?? '').padEnd(13)} ${(personName.get(personId) ?? '').padEnd(8)} ${score.toFixed(3)}`;
 }
 
 function report(world: World, search: Search, evaluation: Evaluation): void {

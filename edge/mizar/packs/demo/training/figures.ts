@@ -38,14 +38,17 @@ export interface Figures {
 }
 
 const percent = (share: number): string => `${(share * 100).toFixed(share > 0.999 ? 2 : 1)} %`;
+/** Without an exponent. */
+const decimal = (rate: number): string => rate.toFixed(7).replace(/0+$/, '');
 const n3 = (v: number): string => v.toFixed(3);
 const [begin, end] = ['<!-- measured -->', '<!-- /measured -->'];
 
 export function writeFigures(folder: string, spec: PackSpec, figures: Figures, keep: boolean): void {
   const thresholds: Record<string, number> = {};
-  for (const { rate, threshold } of figures.recognition.rates) thresholds[rate.toString()] = Math.ceil(threshold * 1000) / 1000;
-  // A search shows thousands of faces to each person it looks for: at a rate of 0.0001 nearly every search would have a false match.
-  const chosen = thresholds['0.00001'] as number;
+  for (const { rate, threshold } of figures.recognition.rates) thresholds[decimal(rate)] = Math.ceil(threshold * 1000) / 1000;
+  // A search shows thousands of faces to each person it looks for, some of whom look like them; and whoever walks by is seen
+  // more than once, so a single frame that is missed costs little.
+  const chosen = thresholds['0.000001'] as number;
   const text = report(figures, chosen);
   console.log(text);
   if (!keep) return;
@@ -79,7 +82,7 @@ function report({ recall, empty, recognition: r, quality }: Figures, chosen: num
     '',
     '| false accept rate | threshold | true accept rate |',
     '| --- | --- | --- |',
-    ...r.rates.map((x) => `| ${x.rate} | ${n3(x.threshold)} | ${percent(x.accepted)} |`),
+    ...r.rates.map((x) => `| ${decimal(x.rate)} | ${n3(x.threshold)} | ${percent(x.accepted)} |`),
     '',
     `First of ${r.people} (rank 1): ${percent(r.first)}. At the default threshold of ${chosen}, by how far the head is turned: ${r.turned.map((t) => `${t.degrees} degrees ${over(t.scores)} of ${t.count}`).join('; ')}.`,
     '',

@@ -222,7 +222,7 @@ async function recognition(): Promise<Figures['recognition']> {
   }
   different.sort((a, b) => a - b);
   const at = (rate: number): number => different[Math.max(0, different.length - 1 - Math.floor(different.length * rate))]!;
-  const rates = [1e-2, 1e-3, 1e-4, 1e-5].map((rate) => ({
+  const rates = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6].map((rate) => ({
     rate,
     threshold: at(rate),
     accepted: same.filter((s) => s > at(rate)).length / same.length,
