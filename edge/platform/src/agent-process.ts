@@ -104,7 +104,7 @@ async function answerCommand(commands: NonNullable<RunningAgent['commands']>, re
 
 /**
  * How Node is started for an agent. One that only coordinates keeps little, but V8 lets its heap grow to what the
- * machine would bear: over a task of a million segments Merak took 235 MB more without these limits and 48 MB with them,
+ * machine would bear: over a task of a million segments Merak took 235 MB more without these limits and 45 MB with them,
  * at the same speed. Mizar's memory is ONNX's and frames; it is left alone.
  */
 export const nodeFlags = (agent: AgentName): string[] => (agent === 'mizar' ? [] : ['--max-old-space-size=256', '--max-semi-space-size=1']);
