@@ -1,19 +1,11 @@
 import { type DynamicModule, Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { leaveBodiesUnread } from '@star/platform/nest';
 import type { Devices } from './create-devices';
 import { DevicesConsumer } from './devices.consumer';
 import { CamerasController, EdgesController, ProvisioningKeysController, RecordersController } from './devices.controller';
 import { DEVICES } from './devices.token';
 import { packageTypes, SoftwareController } from './ota/software.controller';
-
-/** The part of Fastify that lets a body through unread. */
-interface BodyParsers {
-  hasContentTypeParser(type: string): boolean;
-  addContentTypeParser(
-    type: string,
-    parse: (request: unknown, payload: unknown, done: (error: Error | null, body?: unknown) => void) => void,
-  ): void;
-}
 
 @Module({})
 export class DevicesModule implements OnModuleInit {
@@ -36,9 +28,6 @@ export class DevicesModule implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    const fastify = this.host.httpAdapter?.getInstance<BodyParsers>();
-    for (const type of packageTypes) {
-      if (fastify && !fastify.hasContentTypeParser(type)) fastify.addContentTypeParser(type, (_request, _payload, done) => done(null));
-    }
+    leaveBodiesUnread(this.host, packageTypes);
   }
 }

@@ -1,5 +1,6 @@
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { leaveBodiesUnread } from '@star/platform/nest';
 import type { SearchService } from './create-search';
 import { PacksController } from './packs.controller';
 import { PeopleController } from './people.controller';
@@ -7,15 +8,6 @@ import { photoTypes } from './photo-check';
 import { SearchConsumer } from './search.consumer';
 import { SEARCH } from './search.token';
 import { SearchesController } from './searches.controller';
-
-/** The part of Fastify that lets a body through unread. */
-interface BodyParsers {
-  hasContentTypeParser(type: string): boolean;
-  addContentTypeParser(
-    type: string,
-    parse: (request: unknown, payload: unknown, done: (error: Error | null, body?: unknown) => void) => void,
-  ): void;
-}
 
 @Module({})
 export class SearchModule implements OnModuleInit, OnModuleDestroy {
@@ -36,10 +28,7 @@ export class SearchModule implements OnModuleInit, OnModuleDestroy {
   }
 
   async onModuleInit(): Promise<void> {
-    const fastify = this.host.httpAdapter?.getInstance<BodyParsers>();
-    for (const type of photoTypes) {
-      if (fastify && !fastify.hasContentTypeParser(type)) fastify.addContentTypeParser(type, (_request, _payload, done) => done(null));
-    }
+    leaveBodiesUnread(this.host, photoTypes);
     await this.search.run(this.#stopping.signal);
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { type FileHandle, open, rename, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDiskFull } from '@dipper/platform';
 import { fault } from './recorder.errors';
 
 export interface SpooledFile {
@@ -216,6 +217,5 @@ export class SpoolWriter {
 }
 
 function diskFault(error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException).code;
-  return code === 'ENOSPC' || code === 'EDQUOT' ? fault('spool.full', { reason: 'disk' }, error) : error;
+  return isDiskFull(error) ? fault('spool.full', { reason: 'disk' }, error) : error;
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { makeFolder, syncFolder } from '@dipper/platform';
+import { makeFolder, replaceDurably, syncFolder } from '@dipper/platform';
 import { z } from 'zod';
 
 const credentialsSchema = z.object({
@@ -33,16 +33,7 @@ export function readCredentials(path: string): Credentials | undefined {
 /** On disk, complete and only for this user, when it returns; a power cut leaves the old file or the new one. */
 export function writeCredentials(path: string, credentials: Credentials): void {
   makeFolder(dirname(path), 0o700);
-  const next = `${path}.next`;
-  const file = openSync(next, 'w', 0o600);
-  try {
-    writeSync(file, JSON.stringify(credentials));
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(next, path);
-  syncFolder(dirname(path));
+  replaceDurably(path, JSON.stringify(credentials));
 }
 
 /** 160 random bits, in the characters ThingsBoard's own tokens have. */

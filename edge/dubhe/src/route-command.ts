@@ -82,9 +82,7 @@ export class CommandRouter {
         const limits = { timeoutMs: Math.max(1, Math.min(attemptMs, leftMs)), signal };
         return (await callUnary(client, client.handleCommand, { method, paramsJson, expiresAtMs }, limits)).replyJson;
       } catch (error) {
-        // `cancelled`, unless by us: the agent was told to stop in the middle of it.
-        const again =
-          error instanceof AgentError && (['agent.unavailable', 'agent.timeout'].includes(error.code) || error.kind === 'cancelled');
+        const again = error instanceof AgentError && (error.away || error.code === 'agent.timeout');
         if (!again || signal.aborted || clock.now() + waitMs >= expiresAtMs) throw error;
         await clock.sleep(waitMs, signal);
       }

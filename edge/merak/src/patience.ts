@@ -55,8 +55,7 @@ export async function persist<T>(
 type Trouble = 'away' | 'limited' | 'failed';
 
 function troubleOf(error: AgentError): Trouble {
-  // Nobody here has cancelled: the agent was told to stop in the middle of it.
-  if (error.code === 'agent.unavailable' || error.kind === 'cancelled') return 'away';
+  if (error.away) return 'away';
   return error.kind === 'limited' ? 'limited' : 'failed';
 }
 

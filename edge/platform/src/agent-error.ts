@@ -29,6 +29,10 @@ export class AgentError extends Error {
   get retry(): boolean {
     return errorKinds[this.kind].retry;
   }
+  /** To a caller who has not cancelled: the agent is down, restarting, or was told to stop in the middle of the call. */
+  get away(): boolean {
+    return this.code === 'agent.unavailable' || this.kind === 'cancelled';
+  }
 }
 
 /** As a gRPC error: status by kind, the stable code and parameters in the trailers. */

@@ -3,7 +3,7 @@ export * from './agent-error';
 export * from './agent-lock';
 export * from './agent-process';
 export * from './clock';
-export * from './durable-folder';
+export * from './durable';
 export * from './grpc';
 export * from './sqlite';
 export * from './supervise';

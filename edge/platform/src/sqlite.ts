@@ -1,7 +1,7 @@
-import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { makeFolder, syncFolder } from './durable-folder';
+import { makeFolder, syncFile, syncFolder } from './durable';
 
 /**
  * Opens a database that survives a power cut: WAL with `synchronous=FULL`, so a committed transaction is on
@@ -30,12 +30,7 @@ export function openSqlite(path: string, migrations: readonly string[]): Databas
  */
 function syncLog(path: string): void {
   if (!existsSync(path)) return;
-  const log = openSync(path, 'r');
-  try {
-    fsyncSync(log);
-  } finally {
-    closeSync(log);
-  }
+  syncFile(path);
   syncFolder(dirname(path));
 }
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Topic } from '@stardipper/proto';
 import type { Tx } from '../postgres/database';
 import type { BusRecord, EncodedRecord, WriteEvent, WriteEvents } from './bus';
 import { encodeRecord } from './codec';
@@ -12,20 +11,7 @@ export const outboxChannel = 'star_outbox';
  * what the relay can pass on. Two events of one key keep their order when their transactions cannot overlap: write
  * them while the aggregate's row is locked.
  */
-export const writeEvent: WriteEvent = async <T extends Topic>(
-  tx: Tx,
-  record: Omit<BusRecord<T>, 'id' | 'occurredAt'> & { id?: string; occurredAt?: Date },
-): Promise<void> => {
-  const whole = { ...record, id: record.id ?? randomUUID(), occurredAt: record.occurredAt ?? new Date() } as unknown as BusRecord;
-  const encoded = encodeRecord(whole);
-  // PostgreSQL folds equal notifications of one transaction into one and sends it with the commit.
-  await tx.query(
-    `WITH written AS (
-       INSERT INTO platform.outbox (tenant_id, topic, key, headers, value) VALUES ($1, $2, $3, $4, $5))
-     SELECT pg_notify($6, '')`,
-    [whole.tenantId, encoded.topic, encoded.key, JSON.stringify(encoded.headers), encoded.value, outboxChannel],
-  );
-};
+export const writeEvent: WriteEvent = (tx, record) => writeEvents(tx, [record]);
 
 /** As `writeEvent`, for all of them or none. */
 export const writeEvents: WriteEvents = async (tx, records) => {
@@ -34,6 +20,7 @@ export const writeEvents: WriteEvents = async (tx, records) => {
     const whole = { ...record, id: record.id ?? randomUUID(), occurredAt: record.occurredAt ?? new Date() } as unknown as BusRecord;
     return { tenantId: whole.tenantId, ...encodeRecord(whole) };
   });
+  // PostgreSQL folds equal notifications of one transaction into one and sends it with the commit.
   await tx.query(
     `WITH written AS (
        INSERT INTO platform.outbox (tenant_id, topic, key, headers, value)

@@ -6,4 +6,5 @@ export * from './http-app';
 export * from './json-body';
 export * from './problem.filter';
 export * from './request-trace';
+export * from './unread-bodies';
 export * from './zod-input';

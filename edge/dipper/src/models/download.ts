@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
-import { AgentError, Backoff, type Clock, systemClock } from '@dipper/platform';
+import { AgentError, Backoff, type Clock, isDiskFull, systemClock } from '@dipper/platform';
 import { modelsErrors } from './models.errors';
 import type { Progress } from './progress';
 
@@ -196,8 +196,6 @@ function validatorOf(headers: Headers): string | undefined {
   const etag = headers.get('etag');
   return etag?.startsWith('"') ? etag : (headers.get('last-modified') ?? undefined);
 }
-
-export const isDiskFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /** `fetch` hides why behind one or two causes. */
 function reasonOf(error: unknown): string {

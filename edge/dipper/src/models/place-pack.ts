@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, fstatSync, fsyncSync, mkdirSync, open
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type CheckOptions, checkPack, MAX_MODEL_BYTES, type PackSpec, packFolder, packsFolder, readPackSpec } from '@dipper/mizar';
-import { AgentError, makeFolder, syncFolder } from '@dipper/platform';
+import { AgentError, makeFolder, syncFolder, writeDurably } from '@dipper/platform';
 import { modelsErrors } from './models.errors';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -33,7 +33,7 @@ export async function placePack(dataDir: string, from: string, allow: (spec: Pac
   }
   const beside = join(packsFolder(dataDir), `.adding-${process.pid}-${Date.now()}`);
   mkdirSync(beside, { mode: 0o700 });
-  writeDurably(join(beside, 'pack.json'), `${JSON.stringify(spec, null, 2)}\n`);
+  writeDurably(join(beside, 'pack.json'), `${JSON.stringify(spec, null, 2)}\n`, 'wx');
   for (const part of ['detector', 'embedder'] as const)
     copyDurably(join(from, spec[part].file), join(beside, spec[part].file), MAX_MODEL_BYTES, `${part}.file`);
   for (const name of PAPERS) {
@@ -59,16 +59,6 @@ async function isSamePack(folder: string, spec: PackSpec): Promise<boolean> {
   } catch (error) {
     if (error instanceof AgentError) return false;
     throw error;
-  }
-}
-
-function writeDurably(path: string, text: string): void {
-  const file = openSync(path, 'wx', 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { AgentError, Backoff, type Clock, makeFolder, supervise } from '@dipper/platform';
+import { AgentError, Backoff, type Clock, isDiskFull, makeFolder, supervise } from '@dipper/platform';
 import type { Doorbell } from '../doorbell';
 import { dubheErrors } from '../dubhe.errors';
 import type { StarSession } from '../star-session';
@@ -250,8 +250,7 @@ const keepsArchive = new Set<string>([dubheErrors.installFailed('').code, dubheE
 /** The code of an error that trying again at once will not heal; undefined for what time does, such as a lost line. */
 function failureOf(error: unknown): string | undefined {
   if (error instanceof AgentError) return error.code.startsWith('software.') ? error.code : undefined;
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') return dubheErrors.softwareDiskFull().code;
+  if (isDiskFull(error)) return dubheErrors.softwareDiskFull().code;
   // The archive is gone, or the disk is broken.
-  return code === undefined ? undefined : dubheErrors.softwareDiskFailed(error).code;
+  return (error as NodeJS.ErrnoException).code === undefined ? undefined : dubheErrors.softwareDiskFailed(error).code;
 }

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { inTransaction, openSqlite } from '@dipper/platform';
+import { inTransaction, isDiskFull, openSqlite } from '@dipper/platform';
 import { mizarErrors } from '../mizar.errors';
 import { appendDurably } from './append-file';
 import { migrations } from './migrations';
@@ -79,7 +79,7 @@ export class FaceIndex {
       }
       inTransaction(this.db, () => this.commit(segment, parts, counters));
     } catch (error) {
-      throw isDiskFull(error) ? mizarErrors.diskFull(error) : error;
+      throw hasNoRoom(error) ? mizarErrors.diskFull(error) : error;
     }
   }
 
@@ -277,8 +277,5 @@ async function readExactly(path: string, offset: number, into: Uint8Array): Prom
   }
 }
 
-function isDiskFull(error: unknown): boolean {
-  const { code, errcode } = error as { code?: string; errcode?: number };
-  // SQLITE_FULL is 13.
-  return code === 'ENOSPC' || code === 'EDQUOT' || errcode === 13;
-}
+/** Also SQLite's word for it, SQLITE_FULL. */
+const hasNoRoom = (error: unknown): boolean => isDiskFull(error) || (error as { errcode?: number }).errcode === 13;

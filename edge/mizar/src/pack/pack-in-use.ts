@@ -1,6 +1,6 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { lockAgent, makeFolder, syncFolder } from '@dipper/platform';
+import { lockAgent, makeFolder, replaceDurably, syncFolder } from '@dipper/platform';
 import { z } from 'zod';
 import { mizarErrors } from '../mizar.errors';
 
@@ -91,15 +91,9 @@ function write(dataDir: string, next: PackInUse | undefined): void {
   const path = join(folder, 'in-use.json');
   makeFolder(folder, 0o700);
   if (next) {
-    const beside = join(folder, '.in-use.next');
-    const file = openSync(beside, 'w', 0o600);
-    try {
-      writeSync(file, `${JSON.stringify(packInUse.parse(next))}\n`);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(beside, path);
-  } else rmSync(path, { force: true });
+    replaceDurably(path, `${JSON.stringify(packInUse.parse(next))}\n`, join(folder, '.in-use.next'));
+    return;
+  }
+  rmSync(path, { force: true });
   syncFolder(folder);
 }
