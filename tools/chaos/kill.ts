@@ -13,7 +13,7 @@ export interface KillOptions {
 }
 
 /** So long a pause between two kills at most; the mean is a third. */
-const longestPauseMs = 2500;
+const longestPauseMs = 2000;
 
 /** mulberry32: small, seedable, good enough to shuffle with. */
 export function seeded(seed: number): () => number {
@@ -31,7 +31,7 @@ export async function killAtRandom(world: World, options: KillOptions): Promise<
   const killed = new Map<string, number>();
   const names = [...(await processesOf(world)).keys()].sort();
   let deck: string[] = [];
-  for (let count = 0; count < options.kills; count++) {
+  for (let count = 0; count < options.kills; ) {
     if (deck.length === 0) deck = shuffled(names, options.random);
     const name = deck.pop() as string;
     await sleep(longestPauseMs * options.random() ** 2);
@@ -44,8 +44,9 @@ export async function killAtRandom(world: World, options: KillOptions): Promise<
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      continue;
+      continue; // it died by itself in this moment: that is no kill
     }
+    count++;
     killed.set(name, (killed.get(name) ?? 0) + 1);
     options.onKill(name, pid);
   }

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { packAndPeople } from '../world/pack-and-people.ts';
-import { underKills, undisturbed } from './runs.ts';
+import { killRounds, undisturbed } from './runs.ts';
 
 const { values: flags } = parseArgs({
   options: { kills: { type: 'string', default: '30' }, seed: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
@@ -21,12 +21,11 @@ const options = { ...packAndPeople(process.env), folder: join(process.cwd(), '.s
 console.log(`seed ${seed}`);
 const expected = await undisturbed(options);
 let equal = true;
-for (let done = 0, round = 0; done < kills && equal; round++) {
-  const { kills: killed, ...found } = await underKills(options, kills - done, seed + round);
-  const count = Object.values(killed).reduce((sum, n) => sum + n, 0);
-  done += count;
+for await (const { kills: killed, done, ...found } of killRounds(options, kills, seed)) {
   equal = isDeepStrictEqual(found, expected);
-  console.log(`round ${round + 1}: ${count} kills, ${done} so far; ${equal ? 'equal' : 'DIFFERENT'}`, killed);
-  if (!equal) console.log(JSON.stringify({ expected, found }, null, 1));
+  console.log(`${done} of ${kills} kills; ${equal ? 'equal' : 'DIFFERENT'}`, killed);
+  if (equal) continue;
+  console.log(JSON.stringify({ expected, found }, null, 1));
+  break;
 }
 process.exit(equal ? 0 : 1);

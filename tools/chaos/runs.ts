@@ -23,12 +23,26 @@ const endWithinMs = 30 * 60_000;
 export const undisturbed = (options: RunOptions): Promise<Findings> =>
   anew(options, {}, (world) => searchOnce(world, options, async () => undefined));
 
-export interface Killed extends Findings {
+interface Killed extends Findings {
+  /** How often each process was killed, by its name. */
   readonly kills: Readonly<Record<string, number>>;
 }
 
-/** Searches under `kills` SIGKILLs at most, fewer when the search ends before. */
-export async function underKills(options: RunOptions, kills: number, seed: number): Promise<Killed> {
+export interface Round extends Killed {
+  /** Kills of all rounds up to and with this one. */
+  readonly done: number;
+}
+
+/** Searches anew under kills until there were `kills` of them: a fast machine may end a search before. */
+export async function* killRounds(options: RunOptions, kills: number, seed: number): AsyncGenerator<Round> {
+  for (let done = 0, round = 0; done < kills; round++) {
+    const killed = await underKills(options, kills - done, seed + round);
+    done += Object.values(killed.kills).reduce((sum, n) => sum + n, 0);
+    yield { ...killed, done };
+  }
+}
+
+async function underKills(options: RunOptions, kills: number, seed: number): Promise<Killed> {
   let killed = new Map<string, number>();
   const found = await anew(options, {}, (world) =>
     searchOnce(world, options, async (search) => {
