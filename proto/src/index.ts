@@ -7,6 +7,7 @@ export * as events from '../gen/events/v1/events';
 export * as devices from '../gen/star/v1/devices';
 export * from './api';
 export * from './names';
+export * from './policy';
 export * from './reports';
 export * from './rpc';
 export * from './spans';

@@ -191,9 +191,9 @@ ${table(['what', 'key'], objectRows())}
 ${table(['service', 'methods', 'file'], services(root))}
 
 ## REST
-Schemas are in \`proto/src/api.ts\`; a running Star describes itself at \`/api/openapi.json\`. A caller needs one of the roles.
+Schemas are in \`proto/src/api.ts\`; a running Star describes itself at \`/api/openapi.json\`. A caller needs the permission; which role holds which is in \`proto/src/policy/permissions.ts\`.
 
-${table(['route', 'roles', 'takes', 'answers', 'of'], routes(root))}
+${table(['route', 'permission', 'takes', 'answers', 'of'], routes(root))}
 
 ## Error codes of Star
 In \`application/problem+json\` as \`code\`, with typed \`params\`.

@@ -1,9 +1,10 @@
+import { type PolicyRow, policy } from '@stardipper/proto';
 import { sources } from './sources.ts';
 import { code } from './table.ts';
 
 const verbs = 'Get|Post|Put|Patch|Delete';
 
-/** Every route of the controllers: verb and path, who may call it, what it takes and answers. */
+/** Every route of the controllers: verb and path, what it asks for, what it takes and answers. */
 export function routes(root: string): string[][] {
   return sources(root, 'cloud/*/src/**/*.controller.ts')
     .flatMap(({ project, text }) => text.split(/^(?=@Controller\()/m).flatMap((part) => routesOf(project, part)))
@@ -11,20 +12,19 @@ export function routes(root: string): string[][] {
 }
 
 const pathOf = (cell: string) => cell.slice(cell.indexOf('/'), -1);
+const access = new Map((Object.values(policy) as (readonly PolicyRow[])[]).flat().map((row) => [`${row.method} ${row.path}`, row.access]));
 
 function routesOf(project: string, text: string): string[][] {
   const base = /^@Controller\('([^']*)'\)/.exec(text)?.[1];
   if (!base?.startsWith('api/v1')) return [];
-  const [head = '', ...methods] = text.split(new RegExp(`^(?=  @(?:${verbs})\\()`, 'm'));
+  const [, ...methods] = text.split(new RegExp(`^(?=  @(?:${verbs})\\()`, 'm'));
   return methods.map((method) => {
     const [, verb = '', path = ''] = new RegExp(`^  @(${verbs})\\((?:'([^']*)')?\\)`).exec(method) ?? [];
-    const roles = /^\s*@Public\(\)/m.test(method) ? 'nobody need be' : (rolesOf(method) ?? rolesOf(head) ?? 'any');
     const body = /@ZodBody\(([\w.]+)\)/.exec(method)?.[1] ?? '';
     const answer = /@ZodAnswer\((.*)\)$/m.exec(method)?.[1]?.replace(/, (20\d)$/, '') ?? '';
-    const address = ['', base, path].filter((each, at) => at === 0 || each !== '').join('/');
-    return [code(`${verb.toUpperCase()} ${address}`), roles, body && code(named(body)), answer && code(named(answer)), project];
+    const route = `${verb.toUpperCase()} ${['', base, path].filter((each, at) => at === 0 || each !== '').join('/')}`;
+    return [code(route), access.get(route) ?? '', body && code(named(body)), answer && code(named(answer)), project];
   });
 }
 
-const rolesOf = (text: string): string | undefined => /@RequireRole\(([^)]*)\)/.exec(text)?.[1]?.replaceAll("'", '');
 const named = (expression: string) => expression.replaceAll('api.', '').replace('searchAnswer', 'search');

@@ -44,7 +44,7 @@ const aStar = (port = 0) =>
       },
     },
   });
-const caller = () => ({ tenantId: world.tenants[0], userId: randomUUID(), username: 'admin', roles: ['admin'] });
+const caller = () => ({ tenantId: world.tenants[0], userId: randomUUID(), username: 'admin', roles: ['tenant-admin'] });
 const upload = (bytes: Buffer, version: string) =>
   star.devices.uploadPackage(
     caller(),

@@ -27,7 +27,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'star-ota-'));
   const issuer = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   for (const tenantId of world.tenants)
-    tokens.push((await issuer.issue({ tenantId, userId: randomUUID(), username: 'admin', roles: ['admin'] })).token);
+    tokens.push((await issuer.issue({ tenantId, userId: randomUUID(), username: 'admin', roles: ['tenant-admin'] })).token);
   app = await createHttpApp(DevicesModule.forRoot(main.devices, { consume: false }), {
     verifier: createTokenVerifier({ ...realm, keys: issuer.jwks }),
   });

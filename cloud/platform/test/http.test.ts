@@ -13,17 +13,7 @@ import {
   loadSigningKey,
   type TokenIssuer,
 } from '@star/platform';
-import {
-  CurrentCaller,
-  createHttpApp,
-  type HttpApp,
-  Public,
-  RequireRole,
-  ZodAnswer,
-  ZodBody,
-  ZodParam,
-  ZodQuery,
-} from '@star/platform/nest';
+import { CurrentCaller, createHttpApp, type HttpApp, ZodAnswer, ZodBody, ZodParam, ZodQuery } from '@star/platform/nest';
 import { SignJWT } from 'jose';
 import { Observable } from 'rxjs';
 import { z } from 'zod';
@@ -57,20 +47,17 @@ class ThingsController {
     throw new AppError('thing.not_found', 'not_found', { id });
   }
 
-  @Public()
   @Get('trace')
   async trace() {
     await new Promise((next) => setTimeout(next, 5));
     return { traceId: currentTrace()?.traceId };
   }
 
-  @Public()
   @Post('trace')
   traceAfterBody() {
     return { traceId: currentTrace()?.traceId };
   }
 
-  @RequireRole('admin')
   @Get('admin')
   admin() {
     return 'ok';
@@ -81,18 +68,19 @@ class ThingsController {
     return new Observable((subscriber) => subscriber.next({ data: who.username }));
   }
 
-  @Public()
   @Get('broken')
   broken() {
     throw Object.assign(new Error('password=hunter2 in table demo.users'), { code: '42P01', table: 'users' });
   }
 
-  @Public()
   @Get('busy')
   busy() {
     throw new AppError('thing.busy', 'limited', { retryAfterS: 7 }, { cause: new Error('inside') });
   }
 }
+
+const open = ['/things/trace', '/things/broken', '/things/busy', '/healthz', '/readyz', '/metrics', '/api/openapi.json'];
+const accessOf = (_method: string, path: string) => (open.includes(path) ? 'public' : path === '/things/admin' ? 'edges.write' : 'anyone');
 
 @Module({ controllers: [ThingsController] })
 class ThingsModule {}
@@ -112,6 +100,7 @@ beforeAll(async () => {
   tokens = createTokenIssuer({ ...realm, key });
   app = await createHttpApp(ThingsModule, {
     verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
+    accessOf,
     metrics: createMetrics({ service: 'test', process: false }),
     checks: {
       postgres: { run: async () => healthy || Promise.reject(new Error('secret reason')) },
@@ -144,7 +133,7 @@ describe('who calls', () => {
   test('a good token tells who; a role that is missing is 403', async () => {
     expect(await (await get('/things', signedIn())).json()).toEqual({ who: caller, query: { limit: 20 } });
     expect(await problemOf(await get('/things/admin', signedIn()))).toMatchObject({ status: 403, code: 'auth.forbidden' });
-    const admin = await tokens.issue({ ...caller, roles: ['admin'] });
+    const admin = await tokens.issue({ ...caller, roles: ['tenant-admin'] });
     expect((await get('/things/admin', { authorization: `Bearer ${admin.token}` })).status).toBe(200);
   });
 
@@ -155,7 +144,7 @@ describe('who calls', () => {
       (await createTokenIssuer({ ...realm, key, ...options }).issue(caller)).token;
     const [head, body, signature] = token.split('.') as [string, string, string];
     const richer = Buffer.from(
-      JSON.stringify({ ...JSON.parse(Buffer.from(body, 'base64url').toString()), realm_access: { roles: ['admin'] } }),
+      JSON.stringify({ ...JSON.parse(Buffer.from(body, 'base64url').toString()), realm_access: { roles: ['tenant-admin'] } }),
     ).toString('base64url');
     const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${body}.`;
     const confused = await new SignJWT({ tenant_id: caller.tenantId, preferred_username: 'x' })
@@ -346,7 +335,7 @@ describe('what is answered', () => {
 });
 
 test('closing ends open event streams and lets requests in flight finish', async () => {
-  const own = await createHttpApp(ThingsModule, { verifier: { verify: async () => caller }, closeWithinMs: 100 });
+  const own = await createHttpApp(ThingsModule, { verifier: { verify: async () => caller }, accessOf, closeWithinMs: 100 });
   const address = await own.listen();
   const stream = await fetch(`${address}/things/events`, { headers: { ...signedIn(), accept: 'text/event-stream' } });
   const inFlight = fetch(`${address}/things/trace`);
@@ -360,6 +349,7 @@ test('a request that takes too long is cut, unless it is one of those that may',
   const own = await createHttpApp(ThingsModule, {
     verifier: { verify: async () => caller },
     requestTimeoutMs: 200,
+    accessOf,
     longRequests: { prefixes: ['/things/trace'], timeoutMs: 60_000 },
   });
   const address = await own.listen();

@@ -1,12 +1,11 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import type { Caller } from '@star/platform';
-import { CurrentCaller, RequireRole, ZodAnswer } from '@star/platform/nest';
+import { CurrentCaller, ZodAnswer } from '@star/platform/nest';
 import { calibration, packInUse } from '@stardipper/proto';
 import type { SearchService } from './create-search';
 import { SEARCH } from './search.token';
 
 @Controller('api/v1/packs')
-@RequireRole('operator')
 export class PacksController {
   constructor(@Inject(SEARCH) private readonly search: SearchService) {}
 

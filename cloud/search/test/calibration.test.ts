@@ -77,7 +77,7 @@ it('counts judged matches by their score, and the verdict that stands', async ()
 it('is of nobody else’s people, and for operators only', async () => {
   const other = await anOperator(world);
   expect(await calibration(other)).toMatchObject({ people: 0, photos: 0 });
-  const admin = await world.tokenFor({ ...operator.caller, roles: ['admin'] });
+  const admin = await world.tokenFor({ ...operator.caller, roles: ['tenant-admin'] });
   expect((await world.request(admin, 'GET', '/packs/in-use/calibration')).status).toBe(403);
   expect((await world.request(undefined, 'GET', '/packs/in-use/calibration')).status).toBe(401);
 });

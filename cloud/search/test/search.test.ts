@@ -480,7 +480,7 @@ it('is the operators’ on every route: another role finds nothing and changes n
     .flatMap(([path, verbs]) => Object.keys(verbs).map((verb) => [verb.toUpperCase(), path.slice('/api/v1'.length)] as const));
   expect(routes.length).toBeGreaterThan(15);
   const as = (roles: string[]) => world.tokenFor({ ...operator.caller, roles });
-  const [nobody, admin] = [await as([]), await as(['admin'])];
+  const [nobody, admin] = [await as([]), await as(['tenant-admin'])];
   for (const [method, path] of routes) {
     const address = path.replaceAll(/\{\w+\}/g, () => randomUUID());
     for (const token of [nobody, admin]) {

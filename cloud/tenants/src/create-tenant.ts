@@ -38,7 +38,7 @@ export const createTenant =
     try {
       await deps.database.tenant(tenantId, async (tx) => {
         await insertTenant(tx, tenantId, input.name);
-        await insertUser(tx, tenantId, { id: adminId, username, displayName, passwordHash, roles: ['admin', 'operator'] });
+        await insertUser(tx, tenantId, { id: adminId, username, displayName, passwordHash, roles: ['tenant-admin', 'operator'] });
         await deps.writeEvent(tx, { topic: 'tenant.created.v1', key: tenantId, tenantId, message: { tenantId, name: input.name } });
         await recordAudit(tx, { tenantId, userId: adminId, username, action: 'tenant.created', subject: tenantId });
       });

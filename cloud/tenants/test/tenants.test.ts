@@ -78,7 +78,7 @@ describe('logging in', () => {
     const session = await logIn('guo', 'first secret');
     expect(session).toMatchObject({
       status: 200,
-      body: { user: { tenantName: 'Garden City', username: 'Guo', roles: ['admin', 'operator'] } },
+      body: { user: { tenantName: 'Garden City', username: 'Guo', roles: ['tenant-admin', 'operator'] } },
     });
     const me = await request('GET', '/me', { token: session.body.token as string });
     expect(me).toMatchObject({ status: 200, body: { displayName: 'Guo Lin' } });
@@ -188,7 +188,7 @@ describe('communities and audit', () => {
     for (const [path, verbs] of Object.entries(paths).filter(([each]) => each.startsWith('/api/v1/'))) {
       for (const verb of Object.keys(verbs)) {
         const route = `${verb.toUpperCase()} ${path.slice('/api/v1'.length)}`;
-        for (const roles of [['admin'], ['operator'], []]) {
+        for (const roles of [['tenant-admin'], ['operator'], []]) {
           const caller = { tenantId: east.tenantId, userId: '00000000-0000-4000-8000-000000000002', username: 'x', roles };
           const { token } = await tokens.issue(caller);
           const { status } = await request(verb.toUpperCase(), path.slice('/api/v1'.length), { token });

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Controller, Delete, Get, HttpCode, Inject, Post, Put, Req } from '@nestjs/common';
 import { ApiConsumes } from '@nestjs/swagger';
 import type { Caller } from '@star/platform';
-import { CurrentCaller, RequireRole, ZodAnswer, ZodBody, ZodParam, ZodQuery } from '@star/platform/nest';
+import { CurrentCaller, ZodAnswer, ZodBody, ZodParam, ZodQuery } from '@star/platform/nest';
 import * as api from '@stardipper/proto';
 import { z } from 'zod';
 import type { Devices } from '../create-devices';
@@ -20,12 +20,10 @@ const edgesQuery = z.strictObject({ cursor, limit, state: z.enum([...api.softwar
 
 /** Operators look at which boxes have what; administrators bring packages in and assign them. */
 @Controller('api/v1/software')
-@RequireRole('admin', 'operator')
 export class SoftwareController {
   constructor(@Inject(DEVICES) private readonly devices: Devices) {}
 
   @Post('packages')
-  @RequireRole('admin')
   @ApiConsumes(...packageTypes)
   @ZodAnswer(api.softwarePackage, 201)
   upload(
@@ -55,7 +53,6 @@ export class SoftwareController {
   }
 
   @Delete('packages/:packageId')
-  @RequireRole('admin')
   @HttpCode(204)
   remove(@CurrentCaller() caller: Caller, @ZodParam('packageId', id) packageId: string) {
     return this.devices.removePackage(caller, packageId);
@@ -68,14 +65,12 @@ export class SoftwareController {
   }
 
   @Put('assignment')
-  @RequireRole('admin')
   @ZodAnswer(api.softwareAssignment)
   assign(@CurrentCaller() caller: Caller, @ZodBody(api.assignSoftware) input: z.infer<typeof api.assignSoftware>) {
     return this.devices.assignSoftware(caller, input.packageId);
   }
 
   @Delete('assignment')
-  @RequireRole('admin')
   @HttpCode(204)
   unassign(@CurrentCaller() caller: Caller) {
     return this.devices.unassignSoftware(caller);

@@ -1,17 +1,12 @@
-import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
-import type { FastifyRequest } from 'fastify';
+import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
+import { type Access, permissionsOf } from '@stardipper/proto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { authErrors, type Caller, type TokenVerifier } from '../identity/identity';
 
-const publicKey = 'star:public';
-const rolesKey = 'star:roles';
 const callers = new WeakMap<FastifyRequest, Caller>();
 
-/** The route answers without a token. */
-export const Public = () => SetMetadata(publicKey, true);
-
-/** The caller needs at least one of these roles; `auth.forbidden` otherwise. */
-export const RequireRole = (...roles: [string, ...string[]]) => SetMetadata(rolesKey, roles);
+/** The policy table: who may call the route with this method and pattern; undefined when it was never decided. */
+export type AccessOf = (method: string, path: string) => Access | undefined;
 
 /** Who calls, on any route that is not public. */
 export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
@@ -23,26 +18,40 @@ export const CurrentCaller = createParamDecorator((_: unknown, context: Executio
 
 export const callerOf = (request: FastifyRequest): Caller | undefined => callers.get(request);
 
-/** Every HTTP route wants a token unless marked `@Public()`. No token is 401, never 403. */
+/** Asks the policy table for every HTTP route. No token is 401, never 403. */
 @Injectable()
 export class AuthGuard implements CanActivate {
   constructor(
     private readonly verifier: TokenVerifier,
-    private readonly reflector: Reflector = new Reflector(),
+    private readonly accessOf: AccessOf,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     // Messages from the bus come from our own processes.
     if (context.getType() !== 'http') return true;
-    const where = [context.getHandler(), context.getClass()];
-    if (this.reflector.getAllAndOverride<boolean | undefined>(publicKey, where)) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const access = this.accessOf(request.method, request.routeOptions.url ?? '');
+    if (access === 'public' || access === 'probe') return true;
     const caller = await this.verifier.verify(bearerToken(request));
-    const roles = this.reflector.getAllAndOverride<string[] | undefined>(rolesKey, where);
-    if (roles && !roles.some((role) => caller.roles.includes(role))) throw authErrors.error('auth.forbidden');
+    if (access === undefined || (access !== 'anyone' && !permissionsOf(caller.roles).has(access))) throw authErrors.error('auth.forbidden');
     callers.set(request, caller);
     return true;
   }
+}
+
+/** Fails the start when a controller has a route that the table does not name. Call before the routes are added. */
+export function requireClassified(fastify: FastifyInstance, accessOf: AccessOf): { check(): void } {
+  const unknown: string[] = [];
+  fastify.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) {
+      if (each !== 'OPTIONS' && accessOf(each, url) === undefined && url.startsWith('/api/')) unknown.push(`${each} ${url}`);
+    }
+  });
+  return {
+    check: () => {
+      if (unknown.length > 0) throw new Error(`not in the policy table (proto/src/policy): ${unknown.join(', ')}`);
+    },
+  };
 }
 
 function bearerToken(request: FastifyRequest): string {

@@ -2,7 +2,6 @@ import { Controller, Get, Inject, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Metrics } from '../telemetry/metrics';
-import { Public } from './auth.guard';
 
 /** Something the process cannot serve without. */
 export interface HealthCheck {
@@ -31,13 +30,11 @@ export class HealthController {
 
   constructor(@Inject(HEALTH) private readonly state: HealthState) {}
 
-  @Public()
   @Get('healthz')
   alive() {
     return { status: 'alive' };
   }
 
-  @Public()
   @Get('readyz')
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const names = Object.keys(this.state.checks);
@@ -50,7 +47,6 @@ export class HealthController {
     };
   }
 
-  @Public()
   @Get('metrics')
   async metrics(@Res() reply: FastifyReply) {
     const registry = this.state.metrics?.registry;

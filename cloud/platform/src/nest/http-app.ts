@@ -4,12 +4,13 @@ import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { accessOf } from '@stardipper/proto';
 import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../identity/identity';
 import type { DiskObjects } from '../objects/disk';
 import type { Log } from '../postgres/open-database';
 import type { Metrics } from '../telemetry/metrics';
-import { AuthGuard } from './auth.guard';
+import { type AccessOf, AuthGuard, requireClassified } from './auth.guard';
 import { HEALTH, type HealthCheck, HealthController, type HealthState } from './health.controller';
 import { acceptJsonOnly } from './json-body';
 import { serveObjects } from './objects-routes';
@@ -18,6 +19,8 @@ import { traceRequests } from './request-trace';
 
 export interface HttpAppOptions {
   readonly verifier: TokenVerifier;
+  /** Star's own policy table unless told. */
+  readonly accessOf?: AccessOf;
   /** 127.0.0.1 unless told. */
   readonly host?: string;
   /** A free one unless told. */
@@ -81,9 +84,11 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   if (options.longRequests) cutSlowRequests(fastify, requestTimeoutMs, options.longRequests.prefixes);
   if (options.metrics) measure(fastify, options.metrics);
   nest.useGlobalFilters(new ProblemFilter(options.log));
-  nest.useGlobalGuards(new AuthGuard(options.verifier));
+  const table = options.accessOf ?? accessOf;
+  nest.useGlobalGuards(new AuthGuard(options.verifier, table));
   if (options.objects) serveObjects(fastify, options.objects, options.log);
   await options.extend?.(fastify);
+  const classified = requireClassified(fastify, table);
   let description: OpenAPIObject | undefined;
   const openApi = () => {
     description ??= SwaggerModule.createDocument(
@@ -98,6 +103,7 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   };
   fastify.get('/api/openapi.json', async () => openApi());
   await nest.init();
+  classified.check();
   return {
     nest,
     openApi,

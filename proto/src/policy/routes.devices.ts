@@ -1,0 +1,28 @@
+import { rows } from './route';
+
+export const devicesRoutes = rows({
+  'GET /api/v1/provisioning-keys': 'edges.write',
+  'POST /api/v1/provisioning-keys': 'edges.write',
+  'DELETE /api/v1/provisioning-keys/:keyId': 'edges.write',
+  'GET /api/v1/edges': 'edges.read',
+  'GET /api/v1/edges/:edgeId': 'edges.read',
+  'PATCH /api/v1/edges/:edgeId': 'edges.write',
+  'DELETE /api/v1/edges/:edgeId': 'edges.write',
+  'GET /api/v1/edges/:edgeId/rpc': 'edges.read',
+  'GET /api/v1/edges/:edgeId/recorders': 'edges.read',
+  'POST /api/v1/edges/:edgeId/recorders': 'edges.write',
+  'GET /api/v1/recorders/:recorderId': 'edges.read',
+  'PATCH /api/v1/recorders/:recorderId': 'edges.write',
+  'DELETE /api/v1/recorders/:recorderId': 'edges.write',
+  'GET /api/v1/cameras': 'edges.read',
+  'PATCH /api/v1/cameras/:cameraId': 'edges.write',
+  'POST /api/v1/software/packages': 'software.write',
+  'GET /api/v1/software/packages': 'software.read',
+  'GET /api/v1/software/packages/:packageId': 'software.read',
+  'DELETE /api/v1/software/packages/:packageId': 'software.write',
+  'GET /api/v1/software/assignment': 'software.read',
+  'PUT /api/v1/software/assignment': 'software.write',
+  'DELETE /api/v1/software/assignment': 'software.write',
+  'GET /api/v1/software/edges': 'software.read',
+  'GET /api/v1/software/edges/:edgeId': 'software.read',
+});
