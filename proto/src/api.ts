@@ -2,14 +2,11 @@
 
 import { z } from 'zod';
 import { taskStates } from './reports';
+import { id, time } from './rest/scalars';
 import { priority, softwareAttributes, softwareStates } from './rpc';
 import { coverageKinds } from './spans';
 
-/** In small letters, as PostgreSQL writes them: ids are compared and put into keys as text. */
-export const uuid = z.uuid().toLowerCase();
-const id = uuid;
-/** RFC 3339 with an offset. */
-const time = z.iso.datetime({ offset: true });
+export { uuid } from './rest/scalars';
 
 /** RFC 9457, plus a stable `code` to translate by. `errors` points at fields by JSON pointer. */
 export const problem = z.object({
@@ -31,18 +28,14 @@ export const session = z.object({
 });
 export type Session = z.infer<typeof session>;
 
-export const createCommunity = z.strictObject({ name: z.string().trim().min(1).max(120) });
-export const community = z.object({ id, name: z.string(), createdAt: time });
-export type Community = z.infer<typeof community>;
-
-/** Shown once when made: what a box needs to register itself into one community. */
-export const provisioningKey = z.object({ id, communityId: id, key: z.string(), secret: z.string().optional(), createdAt: time });
+/** Shown once when made: what a box needs to register itself into one area. */
+export const provisioningKey = z.object({ id, areaId: id, key: z.string(), secret: z.string().optional(), createdAt: time });
 export type ProvisioningKey = z.infer<typeof provisioningKey>;
 
 export const edge = z.object({
   id,
   name: z.string(),
-  communityId: id,
+  areaId: id,
   online: z.boolean(),
   lastSeenAt: time.nullable(),
   createdAt: time,
@@ -72,6 +65,8 @@ export const recorder = z.object({
   clockOffsetMs: z.int().nullable(),
   model: z.string().nullable(),
   checkedAt: time.nullable(),
+  /** Channels that became no cameras because the tenant has as many as it may have. */
+  camerasRefused: z.int(),
 });
 export type Recorder = z.infer<typeof recorder>;
 
@@ -79,7 +74,10 @@ export const camera = z.object({
   id,
   edgeId: id,
   recorderId: id,
-  communityId: id,
+  /** Its own, or else its edge's. */
+  areaId: id,
+  /** It is set to a building of its own and does not follow its edge. */
+  ownArea: z.boolean(),
   channel: z.int(),
   name: z.string(),
   online: z.boolean(),
@@ -266,9 +264,12 @@ export type Page<T> = { items: T[]; nextCursor: string | null };
 /** Server-sent events of one search: `event: search` with a Search, `event: match` with a Match. */
 export const searchEvents = ['search', 'match'] as const;
 
-export const createProvisioningKey = z.strictObject({ communityId: id });
-/** A new name for an edge or a camera. */
-export const rename = z.strictObject({ name: z.string().trim().min(1).max(120) });
+export const createProvisioningKey = z.strictObject({ areaId: id });
+const name = z.string().trim().min(1).max(120);
+/** What is left out stays as it is. */
+export const patchEdge = z.strictObject({ name: name.optional(), areaId: id.optional() });
+/** `areaId` null: where its edge is. */
+export const patchCamera = z.strictObject({ name: name.optional(), areaId: id.nullable().optional() });
 /** What is left out stays as it is. */
 export const patchRecorder = z.strictObject({
   name: createRecorder.shape.name.optional(),

@@ -1,8 +1,8 @@
 /** Star's REST interface as the console uses it, for the demo and the end-to-end tests. */
 
 import type {
+  Area,
   Camera,
-  Community,
   CoverageRow,
   CreateSearch,
   Edge,
@@ -41,9 +41,10 @@ export class ApiClient {
     return session;
   }
 
-  communities = () => this.all<Community>('/communities');
-  createCommunity = (name: string) => this.call<Community>('POST', '/communities', { name });
-  createProvisioningKey = (communityId: string) => this.call<ProvisioningKey>('POST', '/provisioning-keys', { communityId });
+  areas = () => this.all<Area>('/areas');
+  createArea = (kind: Area['kind'], name: string, parentId: string | null = null) =>
+    this.call<Area>('POST', '/areas', { kind, name, parentId });
+  createProvisioningKey = (areaId: string) => this.call<ProvisioningKey>('POST', '/provisioning-keys', { areaId });
   edges = () => this.all<Edge>('/edges');
   recorders = (edgeId: string) => this.all<Recorder>(`/edges/${edgeId}/recorders`);
   createRecorder = (edgeId: string, body: object) => this.call<Recorder>('POST', `/edges/${edgeId}/recorders`, body);

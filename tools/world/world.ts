@@ -19,6 +19,7 @@ import type { Wire } from './wire.ts';
 
 const { resolve } = createRequire(import.meta.url);
 
+const regionName = 'Riverside';
 const communityNames: Record<BoxName, string> = { east: 'East court', west: 'West court' };
 
 export interface WorldOptions extends PackAndPeople {
@@ -205,8 +206,10 @@ async function provision(api: ApiClient, identity: Identity, folder: string): Pr
   const provisioning = { ...identity.provisioning };
   for (const box of boxNames) {
     if (provisioning[box]) continue;
+    const areas = await api.areas();
+    const region = areas.find((area) => area.kind === 'region') ?? (await api.createArea('region', regionName));
     const community =
-      (await api.communities()).find((c) => c.name === communityNames[box]) ?? (await api.createCommunity(communityNames[box]));
+      areas.find((area) => area.name === communityNames[box]) ?? (await api.createArea('community', communityNames[box], region.id));
     const made = await api.createProvisioningKey(community.id);
     provisioning[box] = { key: made.key, secret: made.secret as string };
   }

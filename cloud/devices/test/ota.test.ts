@@ -8,7 +8,7 @@ import { createTokenIssuer, createTokenVerifier, loadSigningKey } from '@star/pl
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import * as api from '@stardipper/proto';
 import { DevicesModule } from '../src';
-import { anEdge, aWorld, Device, pause, until, type World } from './world';
+import { adminOf, anEdge, aWorld, Device, pause, until, type World } from './world';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
 const telemetry = 'v1/devices/me/telemetry';
@@ -296,13 +296,16 @@ describe('an assignment', () => {
     const { db } = world.database;
     const ids = await db.tenant(tenantId, (tx) =>
       tx.query<{ id: string }>(
-        `INSERT INTO devices.edges (id, tenant_id, community_id, name) SELECT gen_random_uuid(), $1, $2, 'bulk ' || n FROM generate_series(1, 3000) n RETURNING id`,
-        [tenantId, world.communityId],
+        `INSERT INTO devices.edges (id, tenant_id, area_id, name) SELECT gen_random_uuid(), $1, $2, 'bulk ' || n FROM generate_series(1, 3000) n RETURNING id`,
+        [tenantId, world.areaId],
       ),
     );
     const made = (await upload(aPack(1000))).body;
     try {
-      const [assigned] = await Promise.all([assign(made.id), ...ids.slice(0, 5).map(({ id }) => main.devices.removeEdge(tenantId, id))]);
+      const [assigned] = await Promise.all([
+        assign(made.id),
+        ...ids.slice(0, 5).map(({ id }) => main.devices.removeEdge(adminOf(tenantId), id)),
+      ]);
       expect(assigned.status).toBe(200);
       const counts = async () =>
         new Map((await call<api.SoftwareAssignment>('GET', '/software/assignment')).body.edges.map(({ state, count }) => [state, count]));

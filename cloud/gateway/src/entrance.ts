@@ -10,7 +10,8 @@ export type ServiceName = (typeof serviceNames)[number];
 export const entranceRoutes: readonly { readonly prefix: string; readonly service: ServiceName }[] = [
   { prefix: '/api/v1/session', service: 'tenants' },
   { prefix: '/api/v1/me', service: 'tenants' },
-  { prefix: '/api/v1/communities', service: 'tenants' },
+  { prefix: '/api/v1/areas', service: 'tenants' },
+  { prefix: '/api/v1/grants', service: 'tenants' },
   { prefix: '/api/v1/audit', service: 'tenants' },
   { prefix: '/api/v1/provisioning-keys', service: 'devices' },
   { prefix: '/api/v1/edges', service: 'devices' },

@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type Caller, type Tx, who } from '@star/platform';
+import { type Caller, requireRoom, type Tx, who } from '@star/platform';
 import { objectKeys, type Page, type Person } from '@stardipper/proto';
 import { byAge, decodeCursor, encodeCursor } from './cursor';
 import { deleteDoomed } from './delete-doomed';
 import { doomObjects, forgetDoomedObject } from './doomed.store';
 import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
 import {
+  countPeople,
   deletePersonRow,
   deletePhotoRow,
   findPerson,
@@ -27,10 +28,14 @@ const maxPhotosOfPerson = 32;
 const uploadSeconds = 600;
 const listName = 'people';
 
+/** Throws `quota.exceeded`. */
 export const createPerson =
   (deps: SearchDeps) =>
   async (caller: Caller, input: { name: string; note: string }): Promise<Person> => {
-    const row = await deps.database.tenant(caller.tenantId, async (tx) => {
+    const { tenantId } = caller;
+    const limits = await deps.limitsOf(tenantId);
+    const row = await deps.database.tenant(tenantId, async (tx) => {
+      await requireRoom(tx, tenantId, 'people', limits.people, () => countPeople(tx, tenantId));
       const person = await insertPerson(tx, caller.tenantId, { id: randomUUID(), ...input });
       await deps.audit(tx, { ...who(caller), action: 'person.created', subject: person.id });
       return person;

@@ -1,9 +1,9 @@
-import type { Analytics, Audit, Database, FirstTime, Objects, WriteEvent } from '@star/platform';
+import type { Analytics, AreasVisibleTo, Audit, Database, FirstTime, LimitsOf, Objects, WriteEvent } from '@star/platform';
 import type { devices } from '@stardipper/proto';
 
 /** What search needs to know of devices (star.v1.DevicesService): in process, or over gRPC. */
 export interface EdgeDirectory {
-  /** Cameras of the tenant; unknown and foreign ids are left out. */
+  /** Cameras of the tenant; unknown and foreign ids are left out. No ids means all. */
   listCameras(tenantId: string, cameraIds: readonly string[]): Promise<devices.CameraRef[]>;
   /** A two-way RPC to a box that is online now; rejects when it is not or does not answer within `timeoutMs`. Answers the reply as JSON text. */
   askEdge(tenantId: string, edgeId: string, method: string, paramsJson: string, timeoutMs: number): Promise<string>;
@@ -91,6 +91,8 @@ export interface SearchDeps {
   readonly edges: EdgeDirectory;
   readonly embedder: FaceEmbedder;
   readonly audit: Audit;
+  readonly areasVisibleTo: AreasVisibleTo;
+  readonly limitsOf: LimitsOf;
   readonly now: () => Date;
   readonly settings: SearchSettings;
 }

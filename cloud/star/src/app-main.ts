@@ -29,6 +29,7 @@ async function runServices(settings: AppSettings): Promise<Running> {
   const services = composeServices(base, settings.STAR_ROLE);
   const app: HttpApp = await createHttpApp(services.module, {
     verifier: base.verifier,
+    areasVisibleTo: services.areasVisibleTo,
     host: settings.STAR_HTTP_HOST,
     port: settings.STAR_HTTP_PORT,
     metrics: base.metrics,

@@ -1,18 +1,38 @@
+import { createArea, mergeAreas, moveArea, removeArea, renameArea } from './areas/manage-areas';
+import { readArea, readAreas } from './areas/read-areas';
 import { readAudit } from './audit';
-import { createCommunity, hasCommunity, readCommunities } from './communities';
 import { createTenant } from './create-tenant';
 import type { TenantsDeps } from './deps';
+import { createAreaAccess } from './grants/area-access';
+import { giveGrant, readGrants, withdrawGrant } from './grants/manage-grants';
 import { logIn, whoAmI } from './log-in';
+import { findUser } from './tenant.store';
 
 /** The use cases of tenants. */
-export const createTenants = (deps: TenantsDeps) => ({
-  createTenant: createTenant(deps),
-  logIn: logIn(deps),
-  whoAmI: whoAmI(deps),
-  createCommunity: createCommunity(deps),
-  readCommunities: readCommunities(deps),
-  hasCommunity: hasCommunity(deps),
-  readAudit: readAudit(deps),
-});
+export const createTenants = (deps: TenantsDeps) => {
+  const { database } = deps;
+  const access = createAreaAccess({ database });
+  const areas = { database, areasVisibleTo: access.areasVisibleTo, forgetAreas: access.forget, hanging: deps.hanging ?? [] };
+  const grants = { ...areas, findUser: (tenantId: string, userId: string) => database.tenant(tenantId, (tx) => findUser(tx, userId)) };
+  return {
+    createTenant: createTenant(deps),
+    logIn: logIn(deps),
+    whoAmI: whoAmI(deps),
+    areasVisibleTo: access.areasVisibleTo,
+    /** Hears of changes of areas and grants that other processes make, until `signal` aborts. */
+    followAreas: access.listen,
+    createArea: createArea(areas),
+    renameArea: renameArea(areas),
+    moveArea: moveArea(areas),
+    mergeAreas: mergeAreas(areas),
+    removeArea: removeArea(areas),
+    readAreas: readAreas(areas),
+    readArea: readArea(areas),
+    giveGrant: giveGrant(grants),
+    withdrawGrant: withdrawGrant(grants),
+    readGrants: readGrants(grants),
+    readAudit: readAudit(deps),
+  };
+};
 
 export type Tenants = ReturnType<typeof createTenants>;

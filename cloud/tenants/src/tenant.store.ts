@@ -82,32 +82,6 @@ export const sweepFailures = (tx: Tx, before: Date): Promise<number> =>
     [before],
   );
 
-export interface CommunityRow {
-  readonly id: string;
-  readonly name: string;
-  readonly created_at: Date;
-}
-
-/** Throws the database's unique violation `communities_name`. */
-export const insertCommunity = async (tx: Tx, tenantId: string, id: string, name: string): Promise<CommunityRow> =>
-  (
-    await tx.query<CommunityRow>(
-      'INSERT INTO tenants.communities (tenant_id, id, name) VALUES ($1, $2, $3) RETURNING id, name, created_at',
-      [tenantId, id, name],
-    )
-  )[0] as CommunityRow;
-
-export const listCommunities = (tx: Tx, before: readonly [string, string] | undefined, limit: number): Promise<CommunityRow[]> =>
-  tx.query<CommunityRow>(
-    `SELECT id, name, created_at FROM tenants.communities
-     WHERE $1::timestamptz IS NULL OR (date_trunc('milliseconds', created_at), id) < ($1, $2::uuid)
-     ORDER BY date_trunc('milliseconds', created_at) DESC, id DESC LIMIT $3`,
-    [before?.[0] ?? null, before?.[1] ?? null, limit],
-  );
-
-export const communityExists = async (tx: Tx, id: string): Promise<boolean> =>
-  (await tx.query('SELECT 1 FROM tenants.communities WHERE id = $1', [id])).length > 0;
-
 export interface AuditRow {
   readonly id: number;
   readonly at: Date;

@@ -1,3 +1,3 @@
 export * from './permissions';
 export type { Access, PolicyRow } from './route';
-export { accessOf, policy } from './routes';
+export { accessOf, isAreaScoped, policy } from './routes';

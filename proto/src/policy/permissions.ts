@@ -8,6 +8,8 @@ export const permissions = [
   'tenants.write',
   'areas.read',
   'areas.write',
+  'grants.read',
+  'grants.write',
   'edges.read',
   'edges.write',
   'software.read',
@@ -29,10 +31,10 @@ const look = ['areas.read', 'edges.read', 'software.read'] as const;
 export const permissionsOfRole: Readonly<Record<Role, readonly Permission[]>> = {
   'platform-operator': ['tenants.read', 'tenants.write'],
   'platform-finance': ['tenants.read'],
-  'tenant-admin': [...look, 'areas.write', 'edges.write', 'software.write', 'audit.read'],
+  'tenant-admin': [...look, 'areas.write', 'grants.read', 'grants.write', 'edges.write', 'software.write', 'audit.read'],
   operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write'],
   viewer: [...look, 'people.read', 'searches.read'],
-  auditor: [...look, 'searches.read', 'audit.read'],
+  auditor: [...look, 'grants.read', 'searches.read', 'audit.read'],
 };
 
 const isRole = (name: string): name is Role => (roles as readonly string[]).includes(name);

@@ -63,7 +63,7 @@ export const setSharedAttributes =
   ({ db }: Pick<AttributesDeps, 'db'>) =>
   async (tenantId: string, edgeId: string, values: ReadonlyMap<string, unknown>, deleted: readonly string[] = []): Promise<void> => {
     await db.tenant(tenantId, async (tx) => {
-      if (!(await edgeExists(tx, edgeId))) throw devicesErrors.error('edge.not_found', { edgeId });
+      if (!(await edgeExists(tx, edgeId, 'all'))) throw devicesErrors.error('edge.not_found', { edgeId });
       if (values.size > 0) await saveAttributes(tx, { tenantId, id: edgeId }, 'SHARED', values);
       if (deleted.length > 0) await deleteAttributes(tx, edgeId, 'SHARED', deleted);
       // A notification holds 8,000 bytes: a long list goes in several.

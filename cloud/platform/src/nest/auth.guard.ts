@@ -1,6 +1,7 @@
 import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
-import { type Access, permissionsOf } from '@stardipper/proto';
+import { type Access, isAreaScoped, type Permission, permissionsOf } from '@stardipper/proto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { AreasVisibleTo } from '../identity/area-scope';
 import { authErrors, type Caller, type TokenVerifier } from '../identity/identity';
 
 const callers = new WeakMap<FastifyRequest, Caller>();
@@ -24,18 +25,29 @@ export class AuthGuard implements CanActivate {
   constructor(
     private readonly verifier: TokenVerifier,
     private readonly accessOf: AccessOf,
+    private readonly areasVisibleTo?: AreasVisibleTo,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     // Messages from the bus come from our own processes.
     if (context.getType() !== 'http') return true;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const access = this.accessOf(request.method, request.routeOptions.url ?? '');
+    const url = request.routeOptions.url ?? '';
+    const access = this.accessOf(request.method, url);
     if (access === 'public' || access === 'probe') return true;
     const caller = await this.verifier.verify(bearerToken(request));
-    if (access === undefined || (access !== 'anyone' && !permissionsOf(caller.roles).has(access))) throw authErrors.error('auth.forbidden');
+    if (access === undefined) throw authErrors.error('auth.forbidden');
+    if (access !== 'anyone' && !permissionsOf(caller.roles).has(access)) {
+      const onAnArea = isAreaScoped(request.method, url) && (await this.holdsSomewhere(caller, access));
+      if (!onAnArea) throw authErrors.error('auth.forbidden');
+    }
     callers.set(request, caller);
     return true;
+  }
+
+  private async holdsSomewhere(caller: Caller, permission: Permission): Promise<boolean> {
+    const scope = await this.areasVisibleTo?.(caller, permission);
+    return scope !== undefined && (scope === 'all' || scope.size > 0);
   }
 }
 

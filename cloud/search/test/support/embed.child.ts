@@ -21,6 +21,7 @@ async function main(databaseUrl: string, folder: string, mizar: string): Promise
     writeEvent,
     firstTime,
     audit: absent,
+    areasVisibleTo: absent,
     settings: { embedEveryMs: 100, embedBackoffMs: 50 },
   });
   await search.run(new AbortController().signal);

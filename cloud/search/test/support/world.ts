@@ -28,7 +28,7 @@ import {
 } from '@star/platform';
 import { connectBus, createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestAnalytics, type TestDatabase, testAnalytics, testDatabase } from '@star/platform/test-kit';
-import { type devices, mizar, type Topic } from '@stardipper/proto';
+import { type devices, mizar, type Permission, permissionsOf, type Topic } from '@stardipper/proto';
 import sharp from 'sharp';
 import {
   connectMizar,
@@ -63,6 +63,8 @@ export interface World {
   readonly base: string;
   readonly audit: AuditEntry[];
   readonly published: BusRecord[];
+  /** Permissions held on areas only, by user. */
+  readonly grants: Map<string, ReadonlyMap<Permission, ReadonlySet<string>>>;
   readonly cameras: (devices.CameraRef & { tenantId: string })[];
   /** What the boxes answer to estimateTask; rejects for a box that is away. */
   askEdge: EdgeDirectory['askEdge'];
@@ -86,6 +88,7 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
   const world = {
     audit: [] as AuditEntry[],
     published: [] as BusRecord[],
+    grants: new Map() as World['grants'],
     cameras: [] as World['cameras'],
     clock: { offsetMs: 0 },
     askEdge: (async () => JSON.stringify(idleEstimate)) as EdgeDirectory['askEdge'],
@@ -98,8 +101,11 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     firstTime,
     embedder,
     audit: async (_, entry) => void world.audit.push(entry),
+    areasVisibleTo: async (caller, permission) =>
+      permissionsOf(caller.roles).has(permission) ? 'all' : (world.grants.get(caller.userId)?.get(permission) ?? new Set()),
     edges: {
-      listCameras: async (tenantId, ids) => world.cameras.filter((camera) => camera.tenantId === tenantId && ids.includes(camera.cameraId)),
+      listCameras: async (tenantId, ids) =>
+        world.cameras.filter((camera) => camera.tenantId === tenantId && (ids.length === 0 || ids.includes(camera.cameraId))),
       askEdge: (...ask) => world.askEdge(...ask),
     },
     now: () => new Date(Date.now() + world.clock.offsetMs),
@@ -109,6 +115,7 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
   const app: HttpApp = await createHttpApp(SearchModule.forRoot(search), {
     verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
     objects,
+    areasVisibleTo: options.areasVisibleTo,
     closeWithinMs: 500,
   });
   connectBus(app.nest, { bus, group: 'search', maxAttempts: 2, retryDelayMs: 5 });
@@ -183,9 +190,15 @@ export async function anOperator(world: World, count = 2): Promise<Operator> {
   return { caller, token: await world.tokenFor(caller), edgeId, cameraIds };
 }
 
-export function addBox(world: World, tenantId: string, count: number, online = true): { edgeId: string; cameraIds: string[] } {
+export function addBox(
+  world: World,
+  tenantId: string,
+  count: number,
+  online = true,
+): { edgeId: string; areaId: string; cameraIds: string[] } {
   const edgeId = randomUUID();
   const recorderId = randomUUID();
+  const areaId = randomUUID();
   const cameraIds = Array.from({ length: count }, () => randomUUID());
   for (const [i, cameraId] of cameraIds.entries()) {
     world.cameras.push({
@@ -195,13 +208,13 @@ export function addBox(world: World, tenantId: string, count: number, online = t
       recorderId,
       channel: i + 1,
       name: `Camera ${i + 1}`,
-      communityId: randomUUID(),
+      areaId,
       online,
       edgeName: 'East Gate',
       edgeOnline: online,
     });
   }
-  return { edgeId, cameraIds };
+  return { edgeId, areaId, cameraIds };
 }
 
 /** The model's stand-in finds one face in grey, none in blue, two in green, a tiny one in red. */
