@@ -49,8 +49,9 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function aWorld(): Promise<World> {
-  const database = await testDatabase([{ service: 'devices', folder: devicesMigrations }]);
+/** @param more migrations of services that are there as well */
+export async function aWorld(more: readonly { service: string; folder: string }[] = []): Promise<World> {
+  const database = await testDatabase([...more, { service: 'devices', folder: devicesMigrations }]);
   const bus = await openPostgresBus({ db: database.db, pollMs: 100 });
   const relay: Relay = await startRelay({ db: database.db, bus, pollMs: 100 });
   const seen: BusRecord[] = [];
