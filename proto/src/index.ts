@@ -6,6 +6,7 @@ export * as mizar from '../gen/dipper/v1/mizar';
 export * as events from '../gen/events/v1/events';
 export * as devices from '../gen/star/v1/devices';
 export * from './api';
+export * from './area-rules';
 export * from './names';
 export * from './policy';
 export * from './reports';

@@ -1,5 +1,6 @@
 import Vue from 'vue';
 import VueRouter from 'vue-router';
+import AreasPage from './areas/AreasPage.vue';
 import BoxList from './boxes/BoxList.vue';
 import CalibrationPage from './people/CalibrationPage.vue';
 import PersonList from './people/PersonList.vue';
@@ -23,6 +24,7 @@ export function createRouter(): VueRouter {
       { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
       { path: '/people/calibration', component: CalibrationPage },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
+      { path: '/areas', component: AreasPage, meta: { menu: 'areas', icon: 'el-icon-office-building' } },
       { path: '*', redirect: '/searches' },
     ],
   });

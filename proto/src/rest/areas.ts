@@ -1,19 +1,8 @@
 /** The tree of a tenant's areas, roles granted on its nodes, and boxes that were turned away. */
 
 import { z } from 'zod';
-import { roles } from '../policy/permissions';
+import { areaKinds, grantableRoles } from '../area-rules';
 import { id, time } from './scalars';
-
-/** A region is below a region or at the top, a community below a region or at the top, a building below a community. */
-export const areaKinds = ['region', 'community', 'building'] as const;
-export type AreaKind = (typeof areaKinds)[number];
-
-/** What an area may be below; null is the top of the tree. */
-export const areaParents: Readonly<Record<AreaKind, readonly (AreaKind | null)[]>> = {
-  region: ['region', null],
-  community: ['region', null],
-  building: ['community'],
-};
 
 const name = z.string().trim().min(1).max(120);
 export const createArea = z.strictObject({ parentId: id.nullable().default(null), kind: z.enum(areaKinds), name });
@@ -27,6 +16,8 @@ export const area = z.object({
   name: z.string(),
   /** False: shown only because something below it is the caller's to see. */
   open: z.boolean(),
+  /** Whether the caller may change it, and what is below it. */
+  writable: z.boolean(),
   /** What hangs on this area itself, not on those below it. */
   edges: z.int(),
   cameras: z.int(),
@@ -34,8 +25,6 @@ export const area = z.object({
 });
 export type Area = z.infer<typeof area>;
 
-/** Those of the platform are nobody's to give within a tenant. */
-export const grantableRoles = ['tenant-admin', 'operator', 'viewer', 'auditor'] as const satisfies readonly (typeof roles)[number][];
 export const createGrant = z.strictObject({ userId: id, areaId: id, role: z.enum(grantableRoles) });
 export const grant = z.object({
   id,

@@ -1,7 +1,8 @@
+import { areas, roles } from './areas.en';
 import { errors } from './errors.en';
 
 export const en = {
-  menu: { searches: 'Searches', people: 'People', boxes: 'Boxes and cameras', logOut: 'Log out' },
+  menu: { searches: 'Searches', people: 'People', boxes: 'Boxes and cameras', areas: 'Areas', logOut: 'Log out' },
   logIn: {
     hint: 'Find a person in the footage of your communities.',
     username: 'User name',
@@ -207,9 +208,15 @@ export const en = {
     clock: 'its clock is {time} off',
     unknown: 'not contacted yet',
     connect: 'Connect a box',
-    community: 'Community',
-    communityHint: 'Choose one, or type the name of a new one.',
-    communityMissing: 'Choose or name a community.',
+    area: 'Area',
+    areaHint: 'Choose a community or a building, or type the name of a new community.',
+    areaMissing: 'Choose an area or name a community.',
+    place: 'Area',
+    placeHint: 'Cameras follow their box, unless they are set to a building below it.',
+    placeOf: 'Where {name} stands',
+    withBox: 'With its box ({area})',
+    refused: '{name} wanted to register and was refused, last {time}. {why}',
+    camerasRefused: 'one more camera is not shown: the limit is reached | {n} more cameras are not shown: the limit is reached',
     makeKey: 'Make a key',
     key: 'Provisioning key',
     secret: 'Secret',
@@ -220,5 +227,7 @@ export const en = {
     sessionsHint: 'How many downloads the recorder bears beside its own work.',
     fieldMissing: 'Fill this in.',
   },
+  areas,
+  roles,
   errors,
 };

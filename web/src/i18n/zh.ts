@@ -1,8 +1,9 @@
+import { areas, roles } from './areas.zh';
 import type { en } from './en';
 import { errors } from './errors.zh';
 
 export const zh: typeof en = {
-  menu: { searches: '检索', people: '人员库', boxes: '盒子与摄像头', logOut: '退出登录' },
+  menu: { searches: '检索', people: '人员库', boxes: '盒子与摄像头', areas: '区域', logOut: '退出登录' },
   logIn: { hint: '在各社区的录像中查找一个人。', username: '用户名', password: '密码', submit: '登录', both: '请输入用户名和密码。' },
   common: { cancel: '取消', save: '保存', remove: '删除', yes: '确定', close: '关闭', comma: '、' },
   units: { hours: '{n} 小时', minutes: '{n} 分', seconds: '{n} 秒' },
@@ -186,9 +187,15 @@ export const zh: typeof en = {
     clock: '时钟偏差 {time}',
     unknown: '尚未连接',
     connect: '接入盒子',
-    community: '社区',
-    communityHint: '选择社区，或输入新社区的名称。',
-    communityMissing: '请选择或输入社区。',
+    area: '区域',
+    areaHint: '选择社区或楼栋，或输入新社区的名称。',
+    areaMissing: '请选择区域或输入社区名称。',
+    place: '区域',
+    placeHint: '摄像头随盒子，除非设到其下的某栋楼。',
+    placeOf: '{name} 的位置',
+    withBox: '随盒子（{area}）',
+    refused: '{name} 请求注册被拒绝（最近 {time}）：{why}',
+    camerasRefused: '另有 {n} 个摄像头未显示：已达上限 | 另有 {n} 个摄像头未显示：已达上限',
     makeKey: '生成密钥',
     key: '注册密钥',
     secret: '密钥口令',
@@ -199,5 +206,7 @@ export const zh: typeof en = {
     sessionsHint: '录像机在自身工作之外可承受的同时下载数。',
     fieldMissing: '请填写此项。',
   },
+  areas,
+  roles,
   errors,
 };

@@ -9,12 +9,20 @@ import type { Hanging } from './ports';
 
 const nothing: Hanging = { edges: 0, cameras: 0, provisioningKeys: 0 };
 
-export const shownArea = (row: AreaRow, hanging: Hanging = nothing, open = true): Area => ({
+interface Shown {
+  readonly hanging?: Hanging | undefined;
+  readonly open?: boolean;
+  readonly writable?: boolean;
+}
+
+/** As somebody sees it who may do everything with it, unless told. */
+export const shownArea = (row: AreaRow, { hanging = nothing, open = true, writable = true }: Shown = {}): Area => ({
   id: row.id,
   parentId: row.parent_id,
   kind: row.kind,
   name: row.name,
   open,
+  writable,
   edges: hanging.edges,
   cameras: hanging.cameras,
   createdAt: row.created_at.toISOString(),
@@ -46,6 +54,7 @@ export const readAreas =
   async (caller: Caller, query: { cursor?: string; limit: number }): Promise<Page<Area>> => {
     const after = query.cursor === undefined ? undefined : position.parse(Buffer.from(query.cursor, 'base64url').toString().split(' '));
     const scope = await deps.areasVisibleTo(caller, 'areas.read');
+    const writing = await deps.areasVisibleTo(caller, 'areas.write');
     return deps.database.tenant(caller.tenantId, async (tx) => {
       const rows = await listAreas(tx, caller.tenantId, scope, after, query.limit + 1);
       const page = rows.slice(0, query.limit);
@@ -53,7 +62,9 @@ export const readAreas =
       const counts = await countHanging(deps, tx, open);
       const last = page.at(-1);
       return {
-        items: page.map((row) => shownArea(row, counts.get(row.id), inScope(scope, row.id))),
+        items: page.map((row) =>
+          shownArea(row, { hanging: counts.get(row.id), open: inScope(scope, row.id), writable: inScope(writing, row.id) }),
+        ),
         nextCursor: rows.length > page.length && last ? Buffer.from(`${last.micros} ${last.id}`).toString('base64url') : null,
       };
     });
@@ -64,10 +75,12 @@ export const readArea =
   (deps: AreasDeps) =>
   async (caller: Caller, areaId: string): Promise<Area> => {
     const scope = await deps.areasVisibleTo(caller, 'areas.read');
+    const writing = await deps.areasVisibleTo(caller, 'areas.write');
     return deps.database.tenant(caller.tenantId, async (tx) => {
       const row = inScope(scope, areaId) ? await findArea(tx, areaId) : undefined;
       if (!row) throw tenantError('area.not_found', { areaId });
-      return shownArea(row, (await countHanging(deps, tx, [areaId])).get(areaId));
+      const hanging = (await countHanging(deps, tx, [areaId])).get(areaId);
+      return shownArea(row, { hanging, writable: inScope(writing, areaId) });
     });
   };
 
