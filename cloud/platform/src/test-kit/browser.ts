@@ -31,7 +31,8 @@ export class Browser {
   /** Throws when no form of the page has all these fields. */
   submit(page: Page, values: Readonly<Record<string, string>>): Promise<Page> {
     const form = formsOf(page).find(({ fields }) => Object.keys(values).every((name) => fields.has(name)));
-    if (!form) throw new Error(`no form with ${Object.keys(values).join(', ')} at ${page.url} (${page.status}): ${page.html.slice(0, 2000)}`);
+    if (!form)
+      throw new Error(`no form with ${Object.keys(values).join(', ')} at ${page.url} (${page.status}): ${page.html.slice(0, 2000)}`);
     const body = new URLSearchParams([...new Map([...form.fields, ...Object.entries(values)])]);
     if (form.method === 'get') return this.get(`${form.action}?${body}`);
     return this.post(form.action, body);
@@ -49,7 +50,11 @@ export class Browser {
       const response = await fetch(at, {
         ...request,
         redirect: 'manual',
-        headers: { accept: 'text/html', ...request.headers, cookie: [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+        headers: {
+          accept: 'text/html',
+          ...request.headers,
+          cookie: [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+        },
       });
       this.#keep(response.headers.getSetCookie());
       const location = response.headers.get('location');
@@ -75,7 +80,15 @@ export class Browser {
   }
 }
 
-const entities: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#39;': "'", '&#x27;': "'", '&#x2F;': '/' };
+const entities: Record<string, string> = {
+  '&amp;': '&',
+  '&lt;': '<',
+  '&gt;': '>',
+  '&quot;': '"',
+  '&#39;': "'",
+  '&#x27;': "'",
+  '&#x2F;': '/',
+};
 const unescaped = (text: string) => text.replace(/&(?:amp|lt|gt|quot|#39|#x27|#x2F);/g, (entity) => entities[entity] ?? entity);
 const attribute = (tag: string, name: string) => {
   const found = new RegExp(`\\s${name}=(?:"([^"]*)"|'([^']*)')`, 'i').exec(tag);
