@@ -15,6 +15,7 @@ export { openPostgresBus, type PostgresBus, type PostgresBusOptions } from './bu
 export * from './bus/upkeep';
 export * from './config/read-config';
 export * from './config/secret';
+export * from './config/secret-box';
 export * from './errors/app-error';
 export * from './errors/json-depth';
 export * from './errors/problem';
