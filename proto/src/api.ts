@@ -23,14 +23,6 @@ export const problem = z.object({
 });
 export type Problem = z.infer<typeof problem>;
 
-export const logIn = z.strictObject({ username: z.string().min(1).max(128), password: z.string().min(1).max(256) });
-export const session = z.object({
-  token: z.string(),
-  expiresAt: time,
-  user: z.object({ id, tenantId: id, tenantName: z.string(), username: z.string(), displayName: z.string(), roles: z.array(z.string()) }),
-});
-export type Session = z.infer<typeof session>;
-
 export const createCommunity = z.strictObject({ name: z.string().trim().min(1).max(120) });
 export const community = z.object({ id, name: z.string(), createdAt: time });
 export type Community = z.infer<typeof community>;

@@ -2,13 +2,14 @@ import { readAudit } from './audit';
 import { createCommunity, hasCommunity, readCommunities } from './communities';
 import { createTenant } from './create-tenant';
 import type { TenantsDeps } from './deps';
-import { logIn, whoAmI } from './log-in';
+import { manageUsers } from './users/manage-users';
+import { whoAmI } from './users/who-am-i';
 
 /** The use cases of tenants. */
 export const createTenants = (deps: TenantsDeps) => ({
   createTenant: createTenant(deps),
-  logIn: logIn(deps),
   whoAmI: whoAmI(deps),
+  ...manageUsers(deps),
   createCommunity: createCommunity(deps),
   readCommunities: readCommunities(deps),
   hasCommunity: hasCommunity(deps),

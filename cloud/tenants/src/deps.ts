@@ -1,8 +1,7 @@
-import type { Database, TokenIssuer, WriteEvent } from '@star/platform';
+import type { Database, IdentityAdmin, WriteEvent } from '@star/platform';
 
 export interface TenantsDeps {
   readonly database: Database;
   readonly writeEvent: WriteEvent;
-  readonly tokens: TokenIssuer;
-  readonly now: () => Date;
+  readonly identity: IdentityAdmin;
 }

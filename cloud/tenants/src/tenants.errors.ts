@@ -1,12 +1,11 @@
 import { defineErrors } from '@star/platform';
 
 export const tenantErrors = defineErrors({
-  /** User name or password: which of the two is not told. */
-  'session.wrong_credentials': 'unauthenticated',
-  'session.locked': 'limited',
-  'user.username_taken': 'conflict',
+  /** The tenant would have nobody left who looks after its users. */
+  'user.last_admin': 'conflict',
+  /** Roles of the platform are given, and their holders changed, by an operator of the platform alone. */
+  'user.role_above_yours': 'forbidden',
   'community.name_taken': 'conflict',
-  'user.not_found': 'not_found',
   'audit.cursor_invalid': 'invalid',
 });
 
