@@ -26,7 +26,7 @@ export function composeServices(base: Base, role: Role): Services {
   const modules: DynamicModule[] = [];
   const starts: (() => Promise<Record<string, unknown>>)[] = [];
   const stops: (() => Promise<void>)[] = [];
-  const tenants = createTenants({ database: base.database, writeEvent, tokens: base.tokens, now: () => new Date() });
+  const tenants = createTenants({ database: base.database, writeEvent, identity: base.identity.admin });
   if (runs('tenants')) {
     modules.push(TenantsModule.forRoot(tenants));
     starts.push(() => openFirstTenant(base, tenants));

@@ -2,8 +2,8 @@ import { rows } from './route';
 
 export const tenantsRoutes = rows({
   // The identity provider: log-in, tokens, keys, log-out and the account page. It asks for what it needs by itself.
-  'GET /realms/*': 'public',
-  'POST /realms/*': 'public',
+  'GET /realms/star/*': 'public',
+  'POST /realms/star/*': 'public',
   'GET /api/v1/me': 'anyone',
   'DELETE /api/v1/me/sessions': 'anyone',
   'GET /api/v1/users': 'users.read',
