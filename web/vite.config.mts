@@ -14,5 +14,5 @@ export default defineConfig({
   },
   build: { chunkSizeWarningLimit: 1500 },
   // For work on the console itself: STAR_URL names a running Star.
-  server: { host: '127.0.0.1', proxy: { '/api': process.env.STAR_URL ?? 'http://127.0.0.1:8080', '/objects': process.env.STAR_URL ?? 'http://127.0.0.1:8080' } },
+  server: { host: '127.0.0.1', proxy: Object.fromEntries(['/api', '/objects', '/realms', '/console.json'].map((path) => [path, process.env.STAR_URL ?? 'http://127.0.0.1:8080'])) },
 });

@@ -20,14 +20,6 @@ export const problem = z.object({
 });
 export type Problem = z.infer<typeof problem>;
 
-export const logIn = z.strictObject({ username: z.string().min(1).max(128), password: z.string().min(1).max(256) });
-export const session = z.object({
-  token: z.string(),
-  expiresAt: time,
-  user: z.object({ id, tenantId: id, tenantName: z.string(), username: z.string(), displayName: z.string(), roles: z.array(z.string()) }),
-});
-export type Session = z.infer<typeof session>;
-
 /** Shown once when made: what a box needs to register itself into one area. */
 export const provisioningKey = z.object({ id, areaId: id, key: z.string(), secret: z.string().optional(), createdAt: time });
 export type ProvisioningKey = z.infer<typeof provisioningKey>;

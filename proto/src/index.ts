@@ -11,5 +11,6 @@ export * from './names';
 export * from './policy';
 export * from './reports';
 export * from './rest/areas';
+export * from './rest/users';
 export * from './rpc';
 export * from './spans';

@@ -7,6 +7,7 @@ import type {
   CreateSearch,
   Edge,
   Match,
+  Me,
   PackInUse,
   Page,
   Person,
@@ -14,7 +15,6 @@ import type {
   ProvisioningKey,
   Recorder,
   Search,
-  Session,
 } from '@stardipper/proto';
 
 /** A refusal by Star, with its stable code. */
@@ -30,15 +30,30 @@ export class ApiError extends Error {
 
 export class ApiClient {
   private token = '';
+  private renewAtMs = Number.POSITIVE_INFINITY;
+  private renew: () => Promise<void> = async () => undefined;
   readonly baseUrl: string;
   constructor(baseUrl: string) {
     this.baseUrl = baseUrl;
   }
 
-  async logIn(username: string, password: string): Promise<Session> {
-    const session = await this.call<Session>('POST', '/session', { username, password });
-    this.token = session.token;
-    return session;
+  /** As a program does: name and password for a token of five minutes, asked for again in time. */
+  async logIn(username: string, password: string): Promise<{ readonly token: string; readonly user: Me }> {
+    const takeToken = async () => {
+      const response = await fetch(`${this.baseUrl}/realms/star/protocol/openid-connect/token`, {
+        method: 'POST',
+        body: new URLSearchParams({ grant_type: 'password', client_id: 'star-cli', username, password }),
+        signal: AbortSignal.timeout(60_000),
+      });
+      const text = await response.text();
+      if (!response.ok) throw new ApiError(toProblem(response.status, text), 'log in');
+      const answer = JSON.parse(text) as { access_token: string; expires_in: number };
+      this.token = answer.access_token;
+      this.renewAtMs = Date.now() + (answer.expires_in * 1000) / 2;
+    };
+    await takeToken();
+    this.renew = takeToken;
+    return { token: this.token, user: await this.call<Me>('GET', '/me') };
   }
 
   areas = () => this.all<Area>('/areas');
@@ -78,6 +93,7 @@ export class ApiClient {
   }
 
   async call<T>(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<T> {
+    if (Date.now() > this.renewAtMs) await this.renew();
     const headers: Record<string, string> = this.token ? { authorization: `Bearer ${this.token}` } : {};
     if (body !== undefined) headers['content-type'] = contentType;
     const response = await fetch(`${this.baseUrl}/api/v1${path}`, {

@@ -7,10 +7,12 @@ import PersonList from './people/PersonList.vue';
 import SearchDetail from './searches/SearchDetail.vue';
 import SearchForm from './searches/SearchForm.vue';
 import SearchList from './searches/SearchList.vue';
+import AccountPage from './session/AccountPage.vue';
 import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
+import UserList from './users/UserList.vue';
 
-/** `meta.menu` is the key of the menu entry; a route without it has none. */
+/** `meta.menu` is the key of the menu entry; a route without it has none. `meta.needs`: shown to who holds this permission. */
 export function createRouter(): VueRouter {
   // After the store's plugin, whose hook must run first: the first route already asks the session.
   Vue.use(VueRouter);
@@ -25,6 +27,8 @@ export function createRouter(): VueRouter {
       { path: '/people/calibration', component: CalibrationPage },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
       { path: '/areas', component: AreasPage, meta: { menu: 'areas', icon: 'el-icon-office-building' } },
+      { path: '/users', component: UserList, meta: { menu: 'users', icon: 'el-icon-s-custom', needs: 'users.read' } },
+      { path: '/account', component: AccountPage },
       { path: '*', redirect: '/searches' },
     ],
   });

@@ -7,6 +7,7 @@ import {
   type Log,
   limitsByDefault,
   type Objects,
+  SecretBox,
   type WriteEvent,
   type WriteEvents,
 } from '@star/platform';
@@ -22,7 +23,6 @@ import { readPackage, readPackages, removePackage } from './ota/manage-packages'
 import { uploadPackage } from './ota/upload-package';
 import { applyRecorderReport } from './recorders/apply-recorder-report';
 import { addRecorder, changeRecorder, readRecorder, readRecorders, removeRecorder } from './recorders/manage-recorders';
-import { SecretBox } from './recorders/secret-box';
 import type { SignCrops } from './rpc/answer-call';
 import { askEdge } from './rpc/ask-edge';
 import { requestTask } from './rpc/request-task';

@@ -8,10 +8,11 @@ export type ServiceName = (typeof serviceNames)[number];
 
 /** Which service answers which part of the API. A path that is in no row does not exist outside. */
 export const entranceRoutes: readonly { readonly prefix: string; readonly service: ServiceName }[] = [
-  { prefix: '/api/v1/session', service: 'tenants' },
+  { prefix: '/realms', service: 'tenants' },
   { prefix: '/api/v1/me', service: 'tenants' },
   { prefix: '/api/v1/areas', service: 'tenants' },
   { prefix: '/api/v1/grants', service: 'tenants' },
+  { prefix: '/api/v1/users', service: 'tenants' },
   { prefix: '/api/v1/audit', service: 'tenants' },
   { prefix: '/api/v1/provisioning-keys', service: 'devices' },
   { prefix: '/api/v1/edges', service: 'devices' },

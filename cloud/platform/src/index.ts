@@ -15,12 +15,14 @@ export { openPostgresBus, type PostgresBus, type PostgresBusOptions } from './bu
 export * from './bus/upkeep';
 export * from './config/read-config';
 export * from './config/secret';
+export * from './config/secret-box';
 export * from './errors/app-error';
 export * from './errors/json-depth';
 export * from './errors/problem';
 export * from './identity/area-scope';
 export * from './identity/audit';
 export * from './identity/identity';
+export * from './identity/identity-admin';
 export * from './identity/signing-key';
 export * from './identity/tokens';
 export * from './objects/disk';

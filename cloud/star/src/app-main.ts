@@ -6,6 +6,7 @@ import { createLogger, createMetrics, readConfig } from '@star/platform';
 import { connectBus, createHttpApp, type HttpApp } from '@star/platform/nest';
 import type { FastifyInstance } from 'fastify';
 import { openBase } from './base';
+import { issuerOf } from './identity';
 import { composeServices } from './services';
 import { type AppSettings, appSettings } from './settings';
 
@@ -21,14 +22,14 @@ interface Running {
 }
 
 const withConsole = (settings: AppSettings) => async (fastify: FastifyInstance) => {
-  if (settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE);
+  if (settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, { issuer: issuerOf(settings) });
 };
 
 async function runServices(settings: AppSettings): Promise<Running> {
   const base = await openBase(settings);
   const services = composeServices(base, settings.STAR_ROLE);
   const app: HttpApp = await createHttpApp(services.module, {
-    verifier: base.verifier,
+    verifier: base.identity.verifier,
     areasVisibleTo: services.areasVisibleTo,
     host: settings.STAR_HTTP_HOST,
     port: settings.STAR_HTTP_PORT,
@@ -42,7 +43,10 @@ async function runServices(settings: AppSettings): Promise<Running> {
       // Only search reads and writes it: the others work on while it is down.
       ...(settings.STAR_ROLE === 'all' || settings.STAR_ROLE === 'search' ? { analytics: { run: () => base.analytics.ping() } } : {}),
     },
-    extend: settings.STAR_ROLE === 'all' ? withConsole(settings) : async () => undefined,
+    extend: async (fastify) => {
+      if (settings.STAR_ROLE === 'all' || settings.STAR_ROLE === 'tenants') await base.identity.serve(fastify);
+      if (settings.STAR_ROLE === 'all') await withConsole(settings)(fastify);
+    },
   });
   connectBus(app.nest, {
     bus: base.bus,

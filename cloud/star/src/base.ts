@@ -4,12 +4,9 @@ import {
   type Bus,
   createLogger,
   createMetrics,
-  createTokenIssuer,
-  createTokenVerifier,
   type Database,
   type DiskObjects,
   keepUp,
-  loadSigningKey,
   type Metrics,
   openAnalytics,
   openDatabase,
@@ -17,12 +14,11 @@ import {
   openKafkaBus,
   openPostgresBus,
   startRelay,
-  type TokenIssuer,
-  type TokenVerifier,
 } from '@star/platform';
 import { maxSoftwareBytes } from '@stardipper/proto';
 import type { Logger } from 'pino';
-import { lastingSecret, signingKeyPath } from './secrets';
+import { type Identity, openIdentity } from './identity';
+import { lastingSecret } from './secrets';
 import type { AppSettings } from './settings';
 
 /** The ports of the platform, opened for one application process. */
@@ -34,17 +30,11 @@ export interface Base {
   readonly bus: Bus;
   readonly analytics: Analytics;
   readonly objects: DiskObjects;
-  readonly tokens: TokenIssuer;
-  readonly verifier: TokenVerifier;
+  readonly identity: Identity;
   /** Encrypts recorder passwords at rest. */
   readonly credentialsKey: Buffer;
   close(): Promise<void>;
 }
-
-const issuer = 'star';
-const audience = 'star';
-/** A working day, until refresh tokens come with the identity provider. */
-const tokenTtlS = 12 * 3600;
 
 /** Opens database, bus, analytics, objects and identity as the settings say, with the relay and upkeep of the bus running. */
 export async function openBase(settings: AppSettings): Promise<Base> {
@@ -77,7 +67,6 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     // Nothing larger is kept than a package of software; every address that is signed for an upload has a limit of its own.
     maxBytes: maxSoftwareBytes,
   });
-  const tokens = createTokenIssuer({ issuer, audience, key: await loadSigningKey(signingKeyPath(settings.STAR_DATA)), ttlS: tokenTtlS });
   return {
     settings,
     log,
@@ -86,8 +75,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     bus,
     analytics,
     objects,
-    tokens,
-    verifier: createTokenVerifier({ issuer, audience, keys: tokens.jwks }),
+    identity: await openIdentity(settings, database, log),
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
     close: async () => {
       upkeep.abort();

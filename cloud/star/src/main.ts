@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { devicesMigrations } from '@star/devices';
+import { identityMigrations } from '@star/identity';
 import { createLogger, migrate, openAnalytics, readConfig } from '@star/platform';
 import { searchAnalytics, searchMigrations } from '@star/search';
 import { tenantsMigrations } from '@star/tenants';
@@ -19,6 +20,8 @@ import { startApps, withPorts } from './start-apps';
 
 async function migrateAll(parts: Parts, log: Logger): Promise<void> {
   for (const [service, folder] of [
+    // Before tenants, whose users it takes over.
+    ['identity', identityMigrations],
     ['tenants', tenantsMigrations],
     ['devices', devicesMigrations],
     ['search', searchMigrations],

@@ -30,8 +30,7 @@ export function composeServices(base: Base, role: Role): Services {
   const tenants = createTenants({
     database: base.database,
     writeEvent,
-    tokens: base.tokens,
-    now: () => new Date(),
+    identity: base.identity.admin,
     // In every shape: the services share the database, and a change of the tree is one transaction of it.
     hanging: [{ count: countOnAreas, moveAll: moveOnAreas }],
   });

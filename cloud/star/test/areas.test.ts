@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { countOnAreas, type Devices, DevicesModule, moveOnAreas } from '@star/devices';
+import { createUserAdmin, identityMigrations } from '@star/identity';
 import {
   type Caller,
   createTokenIssuer,
@@ -37,13 +38,15 @@ class BothModule {}
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'star-areas-'));
-  world = await aWorld([{ service: 'tenants', folder: tenantsMigrations }]);
+  world = await aWorld([
+    { service: 'identity', folder: identityMigrations },
+    { service: 'tenants', folder: tenantsMigrations },
+  ]);
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   tenants = createTenants({
     database: world.database.db,
     writeEvent,
-    tokens,
-    now: () => new Date(),
+    identity: createUserAdmin({ database: world.database.db }),
     hanging: [{ count: countOnAreas, moveAll: moveOnAreas }],
   });
   const started = await world.devices({

@@ -5,19 +5,25 @@ import { createTenant } from './create-tenant';
 import type { TenantsDeps } from './deps';
 import { createAreaAccess } from './grants/area-access';
 import { giveGrant, readGrants, withdrawGrant } from './grants/manage-grants';
-import { logIn, whoAmI } from './log-in';
-import { findUser } from './tenant.store';
+import { manageUsers } from './users/manage-users';
+import { whoAmI } from './users/who-am-i';
 
 /** The use cases of tenants. */
 export const createTenants = (deps: TenantsDeps) => {
   const { database } = deps;
   const access = createAreaAccess({ database });
   const areas = { database, areasVisibleTo: access.areasVisibleTo, forgetAreas: access.forget, hanging: deps.hanging ?? [] };
-  const grants = { ...areas, findUser: (tenantId: string, userId: string) => database.tenant(tenantId, (tx) => findUser(tx, userId)) };
+  const grants = {
+    ...areas,
+    findUser: async (tenantId: string, userId: string) => {
+      const user = await deps.identity.findUser({ userId });
+      return user?.tenantId === tenantId ? user : undefined;
+    },
+  };
   return {
     createTenant: createTenant(deps),
-    logIn: logIn(deps),
     whoAmI: whoAmI(deps),
+    ...manageUsers(deps),
     areasVisibleTo: access.areasVisibleTo,
     /** Hears of changes of areas and grants that other processes make, until `signal` aborts. */
     followAreas: access.listen,

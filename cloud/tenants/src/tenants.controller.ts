@@ -1,7 +1,7 @@
-import { Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
+import { Controller, Get, Inject } from '@nestjs/common';
 import type { Caller } from '@star/platform';
-import { CurrentCaller, ZodAnswer, ZodBody, ZodQuery } from '@star/platform/nest';
-import { logIn, page, session } from '@stardipper/proto';
+import { CurrentCaller, ZodAnswer, ZodQuery } from '@star/platform/nest';
+import { page } from '@stardipper/proto';
 import { z } from 'zod';
 import { auditLine } from './audit';
 import type { Tenants } from './create-tenants';
@@ -14,19 +14,6 @@ const auditQuery = z.strictObject({ cursor, limit: limit(200, 50), action: z.str
 @Controller('api/v1')
 export class TenantsController {
   constructor(@Inject(TENANTS) private readonly tenants: Tenants) {}
-
-  @Post('session')
-  @HttpCode(200)
-  @ZodAnswer(session)
-  logIn(@ZodBody(logIn) input: z.infer<typeof logIn>) {
-    return this.tenants.logIn(input);
-  }
-
-  @Get('me')
-  @ZodAnswer(session.shape.user)
-  me(@CurrentCaller() caller: Caller) {
-    return this.tenants.whoAmI(caller);
-  }
 
   @Get('audit')
   @ZodAnswer(page(auditLine))

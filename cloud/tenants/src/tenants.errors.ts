@@ -1,10 +1,10 @@
 import { defineErrors } from '@star/platform';
 
 export const tenantErrors = defineErrors({
-  /** User name or password: which of the two is not told. */
-  'session.wrong_credentials': 'unauthenticated',
-  'session.locked': 'limited',
-  'user.username_taken': 'conflict',
+  /** The tenant would have nobody left who looks after its users. */
+  'user.last_admin': 'conflict',
+  /** Roles of the platform are given, and their holders changed, by an operator of the platform alone. */
+  'user.role_above_yours': 'forbidden',
   'area.not_found': 'not_found',
   /** Among its siblings. */
   'area.name_taken': 'conflict',
@@ -19,7 +19,6 @@ export const tenantErrors = defineErrors({
   'grant.not_found': 'not_found',
   'grant.exists': 'conflict',
   'user.unknown': 'unprocessable',
-  'user.not_found': 'not_found',
   'audit.cursor_invalid': 'invalid',
 });
 

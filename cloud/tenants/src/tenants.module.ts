@@ -4,13 +4,14 @@ import type { Tenants } from './create-tenants';
 import { GrantsController } from './grants/grants.controller';
 import { TenantsController } from './tenants.controller';
 import { TENANTS } from './tenants.token';
+import { MeController, UsersController } from './users/users.controller';
 
 @Module({})
 export class TenantsModule {
   static forRoot(tenants: Tenants): DynamicModule {
     return {
       module: TenantsModule,
-      controllers: [TenantsController, AreasController, GrantsController],
+      controllers: [TenantsController, MeController, UsersController, AreasController, GrantsController],
       providers: [{ provide: TENANTS, useValue: tenants }],
     };
   }

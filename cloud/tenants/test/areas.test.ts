@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createUserAdmin, identityMigrations } from '@star/identity';
 import { type Caller, createTokenIssuer, createTokenVerifier, loadSigningKey, type TokenIssuer, type Tx, writeEvent } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
@@ -44,13 +45,16 @@ const hangBox = (tenantId: string, areaId: string) =>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'star-areas-'));
-  database = await testDatabase([{ service: 'tenants', folder: tenantsMigrations }]);
+  database = await testDatabase([
+    { service: 'identity', folder: identityMigrations },
+    { service: 'tenants', folder: tenantsMigrations },
+  ]);
   const owner = new Client({ connectionString: database.ownerUrl });
   await owner.connect();
   await owner.query('CREATE TABLE tenants.test_boxes (tenant_id uuid NOT NULL, area_id uuid NOT NULL)');
   await owner.end();
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
-  const deps = { database: database.db, writeEvent, tokens, now: () => new Date(), hanging: [boxes] };
+  const deps = { database: database.db, writeEvent, identity: createUserAdmin({ database: database.db }), hanging: [boxes] };
   tenants = createTenants(deps);
   other = createTenants(deps);
   await Promise.all([tenants, other].map((each) => each.followAreas(ended.signal)));

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Caller, type Database, isForeignKeyViolation, isUniqueViolation, type Tx } from '@star/platform';
+import { type Caller, type Database, isForeignKeyViolation, isUniqueViolation, type SecretBox, type Tx } from '@star/platform';
 import { type createRecorder, type patchRecorder, type Recorder, recorderAttributePrefix } from '@stardipper/proto';
 import type { z } from 'zod';
 import type { AreasPort } from '../areas';
@@ -9,7 +9,6 @@ import { signalHubs } from '../hub/hub-channel.store';
 import type { PageRequest } from '../paging';
 import * as store from './recorder.store';
 import { listRecorders } from './recorder-list.read';
-import type { SecretBox } from './secret-box';
 import { shownRecorder } from './shown-recorder';
 
 export interface RecordersDeps extends Pick<AreasPort, 'areasVisibleTo'> {
