@@ -24,14 +24,14 @@ const ended = new AbortController();
 /** What another service hangs on areas: boxes, each of them one edge. */
 let hangingFails = false;
 const boxes: HangsOnAreas = {
-  count: async (tx, areaIds) => {
+  count: async (tx, _tenantId, areaIds) => {
     const rows = await tx.query<{ area_id: string; edges: number }>(
       'SELECT area_id, count(*)::int AS edges FROM tenants.test_boxes WHERE area_id = ANY ($1) GROUP BY 1',
       [areaIds],
     );
     return new Map(rows.map((row) => [row.area_id, { edges: row.edges, cameras: 0, provisioningKeys: 0 }]));
   },
-  moveAll: async (tx, from, to) => {
+  moveAll: async (tx, _tenantId, from, to) => {
     await tx.execute('UPDATE tenants.test_boxes SET area_id = $2 WHERE area_id = $1', [from, to]);
     if (hangingFails) throw new Error('killed in between');
   },

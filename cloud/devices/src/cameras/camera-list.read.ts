@@ -49,7 +49,7 @@ export async function listCameras(
 ): Promise<{ items: Camera[]; nextCursor: string | null }> {
   const after = afterCursor(cursor);
   const rows = await tx.query<CameraRow>(
-    `${select} WHERE ${afterCondition('c', '$1', '$2')} AND ($3::uuid IS NULL OR coalesce(c.area_id, e.area_id) = $3)
+    `${select} WHERE c.tenant_id = platform.current_tenant() AND ${afterCondition('c', '$1', '$2')} AND ($3::uuid IS NULL OR coalesce(c.area_id, e.area_id) = $3)
        AND ($4::uuid IS NULL OR c.edge_id = $4) AND ${scoped('$6')}
      ORDER BY c.created_at, c.id LIMIT $5`,
     [after.micros, after.id, filter.areaId ?? null, filter.edgeId ?? null, limit + 1, scopeIds(scope)],
@@ -64,9 +64,10 @@ export async function findCamera(tx: Tx, id: string, scope: AreaScope): Promise<
 
 /** For other services: all cameras, or those of `ids` that exist; ids that are no UUIDs are nobody's. */
 export async function cameraRefs(tx: Tx, ids: readonly string[]): Promise<devices.CameraRef[]> {
-  const rows = await tx.query<CameraRow>(`${select} WHERE ($1::uuid[] IS NULL OR c.id = ANY ($1::uuid[])) ORDER BY c.created_at, c.id`, [
-    ids.length === 0 ? null : ids.filter((id) => z.uuid().safeParse(id).success),
-  ]);
+  const rows = await tx.query<CameraRow>(
+    `${select} WHERE c.tenant_id = platform.current_tenant() AND ($1::uuid[] IS NULL OR c.id = ANY ($1::uuid[])) ORDER BY c.created_at, c.id`,
+    [ids.length === 0 ? null : ids.filter((id) => z.uuid().safeParse(id).success)],
+  );
   return rows.map((row) => ({
     cameraId: row.id,
     edgeId: row.edge_id,

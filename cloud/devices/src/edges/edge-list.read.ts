@@ -32,7 +32,7 @@ export async function listEdges(
 ): Promise<{ items: Edge[]; nextCursor: string | null }> {
   const after = afterCursor(cursor);
   const rows = await tx.query<EdgeRow>(
-    `${select} WHERE ${afterCondition('e', '$1', '$2')} AND ($3::uuid IS NULL OR e.area_id = $3) AND ($4::uuid[] IS NULL OR e.area_id = ANY ($4))
+    `${select} WHERE e.tenant_id = platform.current_tenant() AND ${afterCondition('e', '$1', '$2')} AND ($3::uuid IS NULL OR e.area_id = $3) AND ($4::uuid[] IS NULL OR e.area_id = ANY ($4))
      ORDER BY e.created_at, e.id LIMIT $5`,
     [after.micros, after.id, filter.areaId ?? null, scopeIds(scope), limit + 1],
   );

@@ -37,7 +37,7 @@ export async function listProvisioningKeys(
 ): Promise<{ items: ProvisioningKey[]; nextCursor: string | null }> {
   const after = afterCursor(cursor);
   const rows = await tx.query<KeyRow>(
-    `SELECT k.*, ${cursorMicros('k')} FROM devices.provisioning_keys k WHERE ${afterCondition('k', '$1', '$2')}
+    `SELECT k.*, ${cursorMicros('k')} FROM devices.provisioning_keys k WHERE k.tenant_id = platform.current_tenant() AND ${afterCondition('k', '$1', '$2')}
        AND ($4::uuid[] IS NULL OR k.area_id = ANY ($4)) ORDER BY k.created_at, k.id LIMIT $3`,
     [after.micros, after.id, limit + 1, scopeIds(scope)],
   );

@@ -130,7 +130,7 @@ export const mergeAreas =
         await hangUnder(tx, caller.tenantId, child, into.path);
       }
       await moveGrants(tx, areaId, intoId);
-      for (const hanging of deps.hanging) await hanging.moveAll(tx, areaId, intoId);
+      for (const hanging of deps.hanging) await hanging.moveAll(tx, caller.tenantId, areaId, intoId);
       await noteMerge(tx, caller.tenantId, areaId, intoId);
       await deleteAreaRow(tx, areaId);
       await recordAudit(tx, { ...who(caller), action: 'area.merged', subject: areaId, details: { intoId, name: from.name } });
@@ -145,7 +145,7 @@ export const removeArea =
       const { tx } = writing;
       const row = await ownArea(writing, areaId);
       await lockArea(tx, areaId);
-      const counted = await Promise.all(deps.hanging.map((hanging) => hanging.count(tx, [areaId])));
+      const counted = await Promise.all(deps.hanging.map((hanging) => hanging.count(tx, caller.tenantId, [areaId])));
       const sum = (what: 'edges' | 'cameras' | 'provisioningKeys') =>
         counted.reduce((all, each) => all + (each.get(areaId)?.[what] ?? 0), 0);
       const left = {

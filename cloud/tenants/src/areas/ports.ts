@@ -13,6 +13,6 @@ export interface Hanging {
  */
 export interface HangsOnAreas {
   /** By area; those with nothing may be left out. */
-  count(tx: Tx, areaIds: readonly string[]): Promise<ReadonlyMap<string, Hanging>>;
-  moveAll(tx: Tx, fromAreaId: string, toAreaId: string): Promise<void>;
+  count(tx: Tx, tenantId: string, areaIds: readonly string[]): Promise<ReadonlyMap<string, Hanging>>;
+  moveAll(tx: Tx, tenantId: string, fromAreaId: string, toAreaId: string): Promise<void>;
 }

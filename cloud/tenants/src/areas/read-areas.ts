@@ -28,10 +28,15 @@ export const shownArea = (row: AreaRow, { hanging = nothing, open = true, writab
   createdAt: row.created_at.toISOString(),
 });
 
-async function countHanging({ hanging }: AreasDeps, tx: Tx, areaIds: readonly string[]): Promise<ReadonlyMap<string, Hanging>> {
+async function countHanging(
+  { hanging }: AreasDeps,
+  tx: Tx,
+  tenantId: string,
+  areaIds: readonly string[],
+): Promise<ReadonlyMap<string, Hanging>> {
   const sums = new Map<string, Hanging>();
   for (const each of hanging) {
-    for (const [id, own] of await each.count(tx, areaIds)) {
+    for (const [id, own] of await each.count(tx, tenantId, areaIds)) {
       const sum = sums.get(id) ?? nothing;
       sums.set(id, {
         edges: sum.edges + own.edges,
@@ -59,7 +64,7 @@ export const readAreas =
       const rows = await listAreas(tx, caller.tenantId, scope, after, query.limit + 1);
       const page = rows.slice(0, query.limit);
       const open = page.filter((row) => inScope(scope, row.id)).map((row) => row.id);
-      const counts = await countHanging(deps, tx, open);
+      const counts = await countHanging(deps, tx, caller.tenantId, open);
       const last = page.at(-1);
       return {
         items: page.map((row) =>
@@ -79,7 +84,7 @@ export const readArea =
     return deps.database.tenant(caller.tenantId, async (tx) => {
       const row = inScope(scope, areaId) ? await findArea(tx, areaId) : undefined;
       if (!row) throw tenantError('area.not_found', { areaId });
-      const hanging = (await countHanging(deps, tx, [areaId])).get(areaId);
+      const hanging = (await countHanging(deps, tx, caller.tenantId, [areaId])).get(areaId);
       return shownArea(row, { hanging, writable: inScope(writing, areaId) });
     });
   };
