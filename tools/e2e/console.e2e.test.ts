@@ -110,7 +110,7 @@ withBrowser('logging in: a wrong password is refused in words, the right one lea
   await page.getByText('Type your user name and your password.').waitFor();
   await logIn('wrong');
   await page.getByText('User name or password is wrong.').waitFor();
-  // The wrong password is selected: typing the right one replaces it.
+  // Only the password has to be typed again.
   expect(await page.evaluate('document.activeElement.name')).toBe('password');
   await look('wrong-password');
   await logIn(on().login.password);
@@ -122,8 +122,8 @@ withBrowser('logging in: a wrong password is refused in words, the right one lea
   await page.getByRole('button', { name: 'New search' }).click();
   await page.getByText('Nobody with a photo is enrolled yet.', { exact: false }).waitFor();
   await look('nobody-to-search-for');
-  // The refusal is what the browser logged, and nothing else.
-  expect(complaints.splice(0)).toEqual([expect.stringContaining('401')]);
+  // The two refusals are what the browser logged, and nothing else.
+  expect(complaints.splice(0)).toEqual([expect.stringContaining('400'), expect.stringContaining('400')]);
 });
 
 withBrowser('people: added with photos chosen or dropped; a photo without a face is refused in words', async () => {

@@ -43,7 +43,9 @@ export function createLogInPages(deps: IdentityDeps, provider: Provider) {
       if (!at.user) return expired(request, response);
       await steps.finished(at.user, String(interaction.params.client_id));
       const amr = at.progress.second ? ['pwd', 'otp'] : ['pwd'];
-      await provider.interactionFinished(request, response, { login: { accountId: at.user.id, amr } }, { mergeWithLastSubmission: false });
+      // Not remembered: the cookie ends with the browser, the session after a working day.
+      const login = { accountId: at.user.id, amr, remember: false };
+      await provider.interactionFinished(request, response, { login }, { mergeWithLastSubmission: false });
     };
 
     const at = await steps.positionOf((interaction.result?.progress as Progress | undefined) ?? {});
