@@ -218,7 +218,7 @@ test('whoever is wanted comes first, then tenants take turns', async () => {
   const underWay = [...people, other].find((id) => key.includes(id));
   const inLine = async () => {
     const { db } = world.database;
-    const photos = await db.system('test', (tx) => listWaitingPhotos(tx, 'next.2', new Date(), 1_000));
+    const photos = await db.system('test', (tx) => listWaitingPhotos(tx, 'next.2', null, new Date(), 1_000));
     const owners = await db.system('test', (tx) => tx.query<{ id: string; person_id: string }>('SELECT id, person_id FROM search.photos'));
     const line = photos.map((photo) => owners.find(({ id }) => id === photo.id)?.person_id as string);
     return line.filter((id) => id === other || people.includes(id));
@@ -334,7 +334,7 @@ describe('without the rest of Star', () => {
 
   async function enrolled(count: number): Promise<Enrolled[]> {
     const embedder = connectMizar(mizar.address);
-    const search = createSearch({ ...world.options, database: database.db, embedder });
+    const search = createSearch({ ...world.options, database: database.db, embedders: { ...world.options.embedders, own: embedder } });
     const people = [];
     for (let i = 0; i < count; i++) {
       const { id } = await search.createPerson(operator.caller, { name: `P${i}`, note: '' });
@@ -378,10 +378,13 @@ describe('without the rest of Star', () => {
       now: () => new Date(Date.now() + offsetMs),
       settings: { embedEveryMs: 50, embedBackoffMs: 50 },
       // As a Mizar would that dies of this photo each time and is there again at once.
-      embedder: {
-        ...real,
-        embedPhoto: (image, packId) =>
-          image.equals(poisoned) ? Promise.reject(searchError('embedder.unavailable')) : real.embedPhoto(image, packId),
+      embedders: {
+        ...world.options.embedders,
+        own: {
+          ...real,
+          embedPhoto: (image, packId) =>
+            image.equals(poisoned) ? Promise.reject(searchError('embedder.unavailable')) : real.embedPhoto(image, packId),
+        },
       },
     });
     const stop = new AbortController();
@@ -414,7 +417,7 @@ describe('without the rest of Star', () => {
     const search = createSearch({
       ...world.options,
       database: database.db,
-      embedder,
+      embedders: { ...world.options.embedders, own: embedder },
       objects: { ...world.objects, get: (...key) => (away ? Promise.reject(new Error('away')) : world.objects.get(...key)) },
       now: () => new Date(Date.now() + offsetMs),
       settings: { embedEveryMs: 50, embedBackoffMs: 20 },

@@ -1,7 +1,7 @@
 import { rows } from './route';
 
 export const searchRoutes = rows({
-  'GET /api/v1/packs/in-use': 'people.read',
+  'GET /api/v1/packs/in-use': 'software.read',
   'GET /api/v1/packs/in-use/calibration': 'people.read',
   'GET /api/v1/people': 'people.read',
   'POST /api/v1/people': 'people.write',
