@@ -124,6 +124,7 @@ test('a changed pack: everybody is embedded again in the background, and nothing
   const { pack, ...counts } = await progress(operator);
   expect(pack).toMatchObject({ packId: 'next.2' });
   expect(counts).toEqual({
+    assignment: null,
     photos: { embedded: 0, waiting: 4, refused: 0 },
     people: { ready: 0, waiting: 3, refused: 0 },
     refusals: [],

@@ -3,29 +3,13 @@ import { createWriteStream } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { Objects } from '@star/platform';
+import type { AppError, Objects } from '@star/platform';
 import { objectKeys } from '@stardipper/proto';
-
-/** Why a pack cannot be opened, by the code an operator sees. */
-export class PackRefused extends Error {
-  constructor(
-    readonly code: string,
-    readonly params: Readonly<Record<string, unknown>>,
-    /** It may be otherwise later. */
-    readonly temporary: boolean,
-    cause?: unknown,
-  ) {
-    super(`${code} ${JSON.stringify(params)}`, { cause });
-    this.name = 'PackRefused';
-  }
-}
+import { installError, packsErrors } from './packs.errors';
 
 /** Reading two models of 512 MB from a slow disk, and one run of each. */
 const installWithinMs = 600_000;
 const maxOutput = 16_384;
-/** What goes by without anybody's doing; anything else `dipper models add` says is about the pack. */
-const passing = /^(models\.(busy|disk_full)|pack\.crashes|agent\..*|internal)$/;
-
 /** The folder of the one pack in this home; undefined when none is there. A pack has its name only once it is whole and checked. */
 export async function installedPack(home: string): Promise<string | undefined> {
   const names = await readdir(join(home, 'packs')).catch(() => [] as string[]);
@@ -46,22 +30,22 @@ export interface InstallPack {
 
 /**
  * Copies the archive from storage and has `dipper models add` check and unpack it, as a box does. Answers the pack's
- * folder; rejects with PackRefused and leaves nothing behind.
+ * folder; rejects with the codes of packs.errors.ts or of the command, and leaves nothing behind.
  */
 export async function installPack(wanted: InstallPack): Promise<string> {
   const { objects, tenantId, packageId, sha256, home } = wanted;
   const archive = join(home, 'archive.tar.gz');
   try {
     const stored = await objects.get(tenantId, objectKeys.software(tenantId, packageId)).catch((error: unknown) => {
-      throw new PackRefused('packs.storage_unavailable', {}, true, error);
+      throw packsErrors.error('packs.storage_unavailable', {}, error);
     });
-    if (!stored) throw new PackRefused('pack.archive_missing', {}, false);
+    if (!stored) throw packsErrors.error('pack.archive_missing');
     await pipeline(stored.body, createWriteStream(archive, { mode: 0o600 }), { signal: wanted.signal }).catch((error: unknown) => {
-      throw new PackRefused('packs.storage_unavailable', {}, true, error);
+      throw packsErrors.error('packs.storage_unavailable', {}, error);
     });
     await addPack(wanted, ['models', 'add', archive, '--data', home, '--sha256', sha256, '--json']);
     const pack = await installedPack(home);
-    if (pack === undefined) throw new PackRefused('pack.invalid', { field: 'pack.json' }, false);
+    if (pack === undefined) throw packsErrors.error('pack.invalid', { field: 'pack.json' });
     return pack;
   } catch (error) {
     await rm(home, { recursive: true, force: true });
@@ -92,10 +76,10 @@ async function addPack({ modelsProgram, env, signal }: InstallPack, args: string
 }
 
 /** The last thing it says is `dipper: <code> <parameters>`. */
-function refusalIn(said: string, ended: unknown): PackRefused {
+function refusalIn(said: string, ended: unknown): AppError {
   const [, code = '', params = ''] = /(?:^|\n|\r)dipper: ([a-z_]+(?:\.[a-z_]+)+) (\{.*\})\s*$/.exec(said) ?? [];
-  if (code === '') return new PackRefused('packs.install_failed', {}, true, new Error(`ended with ${String(ended)}: ${said}`));
-  return new PackRefused(code, JSON.parse(params) as Record<string, unknown>, passing.test(code));
+  if (code === '') return packsErrors.error('packs.install_failed', {}, new Error(`ended with ${String(ended)}: ${said}`));
+  return installError(code, JSON.parse(params) as Record<string, unknown>);
 }
 
 /** Packs that were not asked for the longest go, beyond `max`; they are unpacked again when somebody asks. */

@@ -2,11 +2,12 @@ import { mkdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { credentials, Metadata } from '@grpc/grpc-js';
-import type { Objects } from '@star/platform';
+import { AppError, type Objects } from '@star/platform';
 import { mizar } from '@stardipper/proto';
 import type { Logger } from 'pino';
-import { installedPack, installPack, PackRefused, removeOldest } from './installed-packs';
+import { installedPack, installPack, removeOldest } from './installed-packs';
 import { type KeptChild, keepChild } from './kept-child';
+import { packsErrors } from './packs.errors';
 
 /** A package of software that a pack is in. */
 export interface PackArchive {
@@ -37,7 +38,7 @@ export interface OpenedPack {
 }
 
 export interface PackPool {
-  /** Rejects with PackRefused. */
+  /** Rejects with an AppError; trying again may help where its kind says so. */
   open(archive: PackArchive): Promise<OpenedPack>;
   /** Of the Mizars that run now, by name. */
   pids(): Record<string, number>;
@@ -66,7 +67,7 @@ export function createPackPool(options: PackPoolOptions): PackPool {
 
   const start = async (archive: PackArchive): Promise<KeptChild> => {
     const { mizarProgram, modelsProgram } = options;
-    if (!mizarProgram || !modelsProgram) throw new PackRefused('packs.not_supported', {}, false);
+    if (!mizarProgram || !modelsProgram) throw packsErrors.error('packs.not_supported');
     const { signal } = stopping;
     const home = join(folder, homeOf(archive.sha256));
     for (;;) {
@@ -81,7 +82,7 @@ export function createPackPool(options: PackPoolOptions): PackPool {
       );
       if (await looks(addressOf(child))) return child;
       await child.stop();
-      if (known === undefined) throw new PackRefused('packs.start_failed', {}, true);
+      if (known === undefined) throw packsErrors.error('packs.start_failed');
       // Its files are no longer what they were when they were checked.
       log.warn({ pack: archive.sha256 }, 'an installed pack cannot be used any more; it is installed again');
       await rm(home, { recursive: true, force: true });
@@ -92,7 +93,7 @@ export function createPackPool(options: PackPoolOptions): PackPool {
     if (places.size < maxMizars) return;
     const idle = [...places].filter(([, { child, usedAt }]) => child && performance.now() - usedAt >= heldMs);
     const [oldest] = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt);
-    if (!oldest) throw new PackRefused('packs.no_room', { max: maxMizars }, true);
+    if (!oldest) throw packsErrors.error('packs.no_room', { max: maxMizars });
     const [sha256, { child }] = oldest;
     places.delete(sha256);
     log.info({ pack: sha256 }, 'ended, to make room for another pack');
@@ -113,7 +114,7 @@ export function createPackPool(options: PackPoolOptions): PackPool {
         },
         (error: unknown) => {
           if (places.get(sha256) === place) places.delete(sha256);
-          if (!(error instanceof PackRefused && error.temporary)) log.warn({ err: error, ...archive }, 'a pack could not be opened');
+          if (!(error instanceof AppError && error.retry)) log.warn({ err: error, ...archive }, 'a pack could not be opened');
         },
       )
       .catch((error: unknown) => log.warn({ err: error }, 'packs nobody needs could not be removed'));
@@ -122,16 +123,16 @@ export function createPackPool(options: PackPoolOptions): PackPool {
 
   return {
     open: async (archive) => {
-      if (!/^[0-9a-f]{64}$/.test(archive.sha256)) throw new PackRefused('pack.archive_invalid', { reason: 'sha256' }, false);
+      if (!/^[0-9a-f]{64}$/.test(archive.sha256)) throw packsErrors.error('pack.archive_invalid', { reason: 'sha256' });
       const place = places.get(archive.sha256) ?? take(archive);
       place.usedAt = performance.now();
       try {
         const child = await Promise.race([place.ready, sleep(answerWithinMs, undefined, { ref: false })]);
-        if (!child) throw new PackRefused('packs.preparing', {}, true);
+        if (!child) throw packsErrors.error('packs.preparing');
         return { address: addressOf(child), heldMs };
       } catch (error) {
         // A full disk, a program that is not there: it is in the log.
-        throw error instanceof PackRefused ? error : new PackRefused('packs.start_failed', {}, true, error);
+        throw error instanceof AppError ? error : packsErrors.error('packs.start_failed', {}, error);
       }
     },
     pids: () =>

@@ -1,7 +1,8 @@
 import type { handleUnaryCall } from '@grpc/grpc-js';
+import { AppError } from '@star/platform';
 import { packs as wire } from '@stardipper/proto';
-import { PackRefused } from './installed-packs';
 import type { PackPool } from './pack-pool';
+import { packsErrors } from './packs.errors';
 
 /** star.v1.PacksService, for the services of this installation only. */
 export function packsGrpcService(pool: PackPool): readonly [typeof wire.PacksServiceService, wire.PacksServiceServer] {
@@ -10,9 +11,8 @@ export function packsGrpcService(pool: PackPool): readonly [typeof wire.PacksSer
     pool.open({ tenantId, packageId, sha256 }).then(
       (opened) => callback(null, { opened }),
       (error: unknown) => {
-        const refused = error instanceof PackRefused ? error : new PackRefused('packs.start_failed', {}, true, error);
-        const { code, params, temporary } = refused;
-        callback(null, { refusal: { code, paramsJson: JSON.stringify(params), temporary } });
+        const { code, params, retry } = error instanceof AppError ? error : packsErrors.error('packs.start_failed', {}, error);
+        callback(null, { refusal: { code, paramsJson: JSON.stringify(params), temporary: retry } });
       },
     );
   };

@@ -65,7 +65,7 @@ test('one Mizar for each archive, however many ask, and the one not asked for th
 test('what was asked for lately is not ended for another', async () => {
   const { open, pids } = start({ maxMizars: 1 });
   await open(one());
-  await expect(open(three())).rejects.toMatchObject({ code: 'packs.no_room', temporary: true });
+  await expect(open(three())).rejects.toMatchObject({ code: 'packs.no_room', retry: true });
   expect(Object.keys(pids())).toEqual([`mizar-${one().sha256.slice(0, 8)}`]);
 });
 
@@ -87,9 +87,9 @@ test('only so many packs are kept installed', async () => {
 test('a refusal leaves nothing behind, and nothing is opened by a name that is no hash', async () => {
   const { open, pids } = start();
   const absent = { ...one(), packageId: randomUUID(), sha256: 'a'.repeat(64) };
-  await expect(open(absent)).rejects.toMatchObject({ code: 'pack.archive_missing', temporary: false });
-  await expect(open({ ...one(), sha256: '../../etc' })).rejects.toMatchObject({ code: 'pack.archive_invalid', temporary: false });
+  await expect(open(absent)).rejects.toMatchObject({ code: 'pack.archive_missing', retry: false });
+  await expect(open({ ...one(), sha256: '../../etc' })).rejects.toMatchObject({ code: 'pack.archive_invalid', retry: false });
   expect([pids(), (await readdir(packs())).includes(homeOf(absent.sha256))]).toEqual([{}, false]);
   await pool?.stop();
-  await expect(start({ modelsProgram: undefined }).open(one())).rejects.toMatchObject({ code: 'packs.not_supported', temporary: false });
+  await expect(start({ modelsProgram: undefined }).open(one())).rejects.toMatchObject({ code: 'packs.not_supported', retry: false });
 });
