@@ -8,6 +8,7 @@ import SearchForm from './searches/SearchForm.vue';
 import SearchList from './searches/SearchList.vue';
 import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
+import SoftwarePage from './software/SoftwarePage.vue';
 
 /** `meta.menu` is the key of the menu entry; a route without it has none. */
 export function createRouter(): VueRouter {
@@ -23,6 +24,7 @@ export function createRouter(): VueRouter {
       { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
       { path: '/people/calibration', component: CalibrationPage },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
+      { path: '/software', component: SoftwarePage, meta: { menu: 'software', icon: 'el-icon-cpu' } },
       { path: '*', redirect: '/searches' },
     ],
   });

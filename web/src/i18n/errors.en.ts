@@ -36,6 +36,7 @@ export const errors = {
   photo_face_too_small: 'The face is too small; at least {min} pixels are needed.',
   embedder_unavailable: 'Photos cannot be examined at the moment. Try again shortly.',
   embedder_failed: 'This photo could not be examined.',
+  embedder_preparing: 'The model pack is being made ready. Try again in a minute.',
   embedder_pack_changed: 'The model pack has just changed. Try again.',
   search_not_found: 'This search no longer exists.',
   search_range_reversed: 'The start must be before the end.',

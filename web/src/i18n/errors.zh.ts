@@ -36,6 +36,7 @@ export const errors = {
   photo_face_too_small: '人脸太小，至少需要 {min} 像素。',
   embedder_unavailable: '暂时无法分析照片，请稍后重试。',
   embedder_failed: '无法分析此照片。',
+  embedder_preparing: '模型包正在准备，请稍后重试。',
   embedder_pack_changed: '模型包刚刚更换，请重试。',
   search_not_found: '此检索已不存在。',
   search_range_reversed: '开始时间必须早于结束时间。',
