@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { copyOfDemoPack, drawnPhoto } from '../../cloud/search/test/support/packs.ts';
+import { buildDubhe, DubheProcess, newDataDir } from '../../edge/dubhe/test/dubhe-process.ts';
 import { ApiClient } from '../world/api-client.ts';
 import { type KeptProcess, keepRunning } from '../world/kept-process.ts';
 import { type StarReady, untilDefined } from '../world/world.ts';
@@ -21,14 +22,17 @@ const password = 'drawn-people-only';
 const others = 20;
 
 let folder: string;
+const boxes: DubheProcess[] = [];
 let star: KeptProcess<StarReady> | undefined;
 let browser: Browser | undefined;
 
 beforeAll(() => {
+  buildDubhe();
   folder = mkdtempSync(join(tmpdir(), 'star-packs-'));
 });
 afterAll(async () => {
   await browser?.close();
+  for (const box of boxes) await box.remove();
   await star?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -148,6 +152,22 @@ withBrowser('a pack is uploaded and assigned in the console, and every service i
     const { id } = await api.createPerson(`Resident ${i + 1}`);
     await api.addPhoto(id, await drawnPhoto(i), 'image/jpeg');
   }
+  for (const [name, install] of [
+    ['East court', '/bin/true'],
+    ['West court', '/bin/false'],
+  ] as const) {
+    const community = await api.createCommunity(name);
+    const key = await api.createProvisioningKey(community.id);
+    const box = new DubheProcess(newDataDir(), {
+      STAR_MQTT_URL: `mqtt://127.0.0.1:${ready().mqttPort}`,
+      PROVISION_KEY: key.key,
+      PROVISION_SECRET: key.secret as string,
+      DEVICE_NAME: name,
+      DUBHE_INSTALL_PACK: install,
+    });
+    boxes.push(box);
+    await box.start();
+  }
   const { page, complaints } = await openConsole('/software');
   await page.getByText('No package yet.', { exact: false }).waitFor();
   await look(page, 'software-empty');
@@ -174,6 +194,9 @@ withBrowser('a pack is uploaded and assigned in the console, and every service i
     const pids = JSON.parse(readFileSync(join(folder, 'star', 'pids.json'), 'utf8')) as Record<string, number>;
     return Object.entries(pids).find(([name]) => /^mizar-/.test(name))?.[1];
   });
+  await row('East court').getByText('up to date').waitFor();
+  await row('East court').getByText('assigned.1 1').waitFor();
+  await row('West court').getByText('it could not be installed; the log of the box says why').waitFor();
   await look(page, 'software-assigned');
   process.kill(pooled, 'SIGKILL');
   process.kill(pid('search'), 'SIGKILL');
