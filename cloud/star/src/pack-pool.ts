@@ -30,6 +30,8 @@ export interface PackPoolOptions {
   readonly log: Logger;
   /** 60 s unless told. */
   readonly heldMs?: number;
+  /** After so long, five minutes unless told, a Mizar in constant use makes room for a pack that has none. */
+  readonly turnMs?: number;
 }
 
 export interface OpenedPack {
@@ -46,6 +48,7 @@ export interface PackPool {
 }
 
 interface Place {
+  readonly startedAt: number;
   usedAt: number;
   readonly ready: Promise<KeptChild>;
   child: KeptChild | undefined;
@@ -58,11 +61,14 @@ const probeWithinMs = 10_000;
 /**
  * The Mizars for assigned packs: one for each archive somebody asks for, started then and started again when it ends. At
  * most `maxMizars`, of which the one not asked for the longest makes room, though none that was asked for within `heldMs`.
+ * Where all are asked for all the time, they take turns: the one that began first is refused until it has made room.
  * Packs go by the hash of their archive and not by the id they give themselves: nobody gets into another one's.
  */
 export function createPackPool(options: PackPoolOptions): PackPool {
-  const { folder, env, maxMizars, maxInstalled, log, heldMs = 60_000 } = options;
+  const { folder, env, maxMizars, maxInstalled, log, heldMs = 60_000, turnMs = 300_000 } = options;
   const places = new Map<string, Place>();
+  /** Those there was no room for, and when they asked last. */
+  const waiting = new Map<string, number>();
   const stopping = new AbortController();
 
   const start = async (archive: PackArchive): Promise<KeptChild> => {
@@ -89,42 +95,54 @@ export function createPackPool(options: PackPoolOptions): PackPool {
     }
   };
 
-  const makeRoom = async (): Promise<void> => {
-    if (places.size < maxMizars) return;
-    const idle = [...places].filter(([, { child, usedAt }]) => child && performance.now() - usedAt >= heldMs);
+  /** Resolves when there is room; throws at once when nobody can go. */
+  const makeRoom = (sha256: string): Promise<unknown> => {
+    if (places.size < maxMizars) return Promise.resolve();
+    const now = performance.now();
+    const idle = [...places].filter(([, { child, usedAt }]) => child && now - usedAt >= heldMs);
     const [oldest] = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt);
-    if (!oldest) throw packsErrors.error('packs.no_room', { max: maxMizars });
-    const [sha256, { child }] = oldest;
-    places.delete(sha256);
-    log.info({ pack: sha256 }, 'ended, to make room for another pack');
-    await child?.stop();
+    if (!oldest) {
+      waiting.set(sha256, now);
+      throw packsErrors.error('packs.no_room', { max: maxMizars });
+    }
+    places.delete(oldest[0]);
+    log.info({ pack: oldest[0] }, 'ended, to make room for another pack');
+    return Promise.resolve(oldest[1].child?.stop());
+  };
+
+  /** Whether this one has had its turn and is the first to go. */
+  const mustGo = (place: Place): boolean => {
+    const now = performance.now();
+    for (const [sha256, askedAt] of waiting) if (now - askedAt > heldMs) waiting.delete(sha256);
+    const first = [...places.values()].reduce((a, b) => (b.startedAt < a.startedAt ? b : a));
+    return waiting.size > 0 && place === first && now - place.startedAt > turnMs;
   };
 
   const take = (archive: PackArchive): Place => {
     const { sha256 } = archive;
-    const ready = makeRoom().then(() => start(archive));
+    const ready = makeRoom(sha256).then(() => start(archive));
+    waiting.delete(sha256);
     // There before anything is waited for, so that two askers start one Mizar.
-    const place: Place = { usedAt: performance.now(), ready, child: undefined };
+    const place: Place = { startedAt: performance.now(), usedAt: performance.now(), ready, child: undefined };
     places.set(sha256, place);
-    ready
-      .then(
-        async (child) => {
-          place.child = child;
-          await removeOldest(folder, maxInstalled, new Set([...places.keys()].map(homeOf)));
-        },
-        (error: unknown) => {
-          if (places.get(sha256) === place) places.delete(sha256);
-          if (!(error instanceof AppError && error.retry)) log.warn({ err: error, ...archive }, 'a pack could not be opened');
-        },
-      )
-      .catch((error: unknown) => log.warn({ err: error }, 'packs nobody needs could not be removed'));
+    const started = async (child: KeptChild) => {
+      place.child = child;
+      await removeOldest(folder, maxInstalled, new Set([...places.keys()].map(homeOf)));
+    };
+    const failed = (error: unknown) => {
+      if (places.get(sha256) === place) places.delete(sha256);
+      log.warn({ err: error, ...archive }, 'a pack could not be opened');
+    };
+    ready.then(started, failed).catch((error: unknown) => log.warn({ err: error }, 'packs nobody needs could not be removed'));
     return place;
   };
 
   return {
     open: async (archive) => {
       if (!/^[0-9a-f]{64}$/.test(archive.sha256)) throw packsErrors.error('pack.archive_invalid', { reason: 'sha256' });
-      const place = places.get(archive.sha256) ?? take(archive);
+      const there = places.get(archive.sha256);
+      if (there && mustGo(there)) throw packsErrors.error('packs.no_room', { max: maxMizars });
+      const place = there ?? take(archive);
       place.usedAt = performance.now();
       try {
         const child = await Promise.race([place.ready, sleep(answerWithinMs, undefined, { ref: false })]);

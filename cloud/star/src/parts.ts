@@ -112,9 +112,10 @@ async function startPacks(settings: StarSettings, env: NodeJS.ProcessEnv, log: L
     folder,
     // Nothing is signed here.
     objects: await openObjects(settings.STAR_DATA, 'http://127.0.0.1'),
+    // The models are a tenant's: whatever they do to a process, no secret of Star is in it.
+    env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('STAR_'))),
     mizarProgram: settings.STAR_MIZAR_PROGRAM,
     modelsProgram: settings.STAR_MODELS_PROGRAM,
-    env,
     maxMizars: settings.STAR_MAX_MIZARS,
     maxInstalled: settings.STAR_MAX_PACKS,
     log,

@@ -34,7 +34,9 @@ afterAll(async () => {
 
 const packs = () => join(folder, 'packs');
 const [one, two, three] = [() => archives[0] as PackArchive, () => archives[1] as PackArchive, () => archives[2] as PackArchive];
-const start = (options: { maxMizars?: number; maxInstalled?: number; heldMs?: number; modelsProgram?: undefined } = {}) => {
+const start = (
+  options: { maxMizars?: number; maxInstalled?: number; heldMs?: number; turnMs?: number; modelsProgram?: undefined } = {},
+) => {
   pool = aPool({ folder: packs(), objects, ...options });
   return pool;
 };
@@ -67,6 +69,26 @@ test('what was asked for lately is not ended for another', async () => {
   await open(one());
   await expect(open(three())).rejects.toMatchObject({ code: 'packs.no_room', retry: true });
   expect(Object.keys(pids())).toEqual([`mizar-${one().sha256.slice(0, 8)}`]);
+});
+
+test('packs in constant use take turns with those there is no room for', async () => {
+  const { open, pids } = start({ maxMizars: 1, heldMs: 300, turnMs: 0 });
+  const opened = new Set<string>();
+  const ask = async (archive: PackArchive) => {
+    const { address } = await open(archive).catch((error: { code: string }) => {
+      expect(error.code).toBe('packs.no_room');
+      return { address: '' };
+    });
+    if (address) opened.add(archive.sha256);
+  };
+  await ask(one());
+  // Each asks more often than it would have to.
+  await until('both had their turn', async () => {
+    await ask(one());
+    await ask(three());
+    return opened.size === 2;
+  });
+  expect(Object.keys(pids())).toHaveLength(1);
 });
 
 test('an installed pack whose files have changed is installed again from its archive', async () => {
