@@ -99,8 +99,27 @@ export type Person = z.infer<typeof person>;
  * are embedded again in the background; whoever still waits is refused to searches with `person.not_embedded`.
  */
 export const packInUse = z.object({
-  /** Null until Star's Mizar has been heard for the first time. */
-  pack: z.object({ packId: z.string(), since: time }).nullable(),
+  /** What the tenant's people are embedded and searched with; null until Star's Mizar has been heard for the first time. */
+  pack: z
+    .object({
+      packId: z.string(),
+      since: time,
+      /** `assigned` to the tenant, or the `installation`'s own. */
+      by: z.enum(['assigned', 'installation']),
+    })
+    .nullable(),
+  /** The package assigned to the tenant and what has become of it here; null when none is. */
+  assignment: z
+    .object({
+      packageId: id,
+      title: z.string(),
+      version: z.string(),
+      /** Only when it is `in_use` is `pack` the one that was assigned; until then the last good one is. */
+      state: z.enum(['preparing', 'in_use', 'failed']),
+      /** Why it failed, or why preparing it takes so long. */
+      error: z.object({ code: z.string(), params: z.record(z.string(), z.unknown()) }).nullable(),
+    })
+    .nullable(),
   photos: z.object({ embedded: z.int(), waiting: z.int(), refused: z.int() }),
   /** People with photos: ready to be searched for, waiting, or with every photo refused. */
   people: z.object({ ready: z.int(), waiting: z.int(), refused: z.int() }),
@@ -286,6 +305,8 @@ export const softwarePackage = z.object({
   version: z.string(),
   sizeBytes: z.int(),
   sha256: z.string(),
+  /** What pack.json in it says; null when there is none, or none that can be read. */
+  pack: z.object({ packId: z.string(), licence: z.string(), nonCommercial: z.boolean() }).nullable(),
   assigned: z.boolean(),
   createdAt: time,
 });

@@ -5,6 +5,7 @@ export * as dubhe from '../gen/dipper/v1/dubhe';
 export * as mizar from '../gen/dipper/v1/mizar';
 export * as events from '../gen/events/v1/events';
 export * as devices from '../gen/star/v1/devices';
+export * as packs from '../gen/star/v1/packs';
 export * from './api';
 export * from './area-rules';
 export * from './names';

@@ -102,6 +102,7 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
       STAR_MQTT_PORT: String(identity.ports.mqtt),
       STAR_MIZAR_PROGRAM: resolve('@dipper/mizar/dist/main.js'),
       STAR_PACK: options.models,
+      STAR_MODELS_PROGRAM: resolve('@dipper/dipper/dist/main.js'),
       // Boxes fetch queries and put crops where Star says that it is.
       ...(options.wire ? { STAR_PUBLIC_URL: `http://127.0.0.1:${await options.wire.through(identity.ports.http)}` } : {}),
       STAR_FIRST_TENANT: 'Two Courts',

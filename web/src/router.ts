@@ -10,6 +10,7 @@ import SearchList from './searches/SearchList.vue';
 import AccountPage from './session/AccountPage.vue';
 import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
+import SoftwarePage from './software/SoftwarePage.vue';
 import UserList from './users/UserList.vue';
 
 /** `meta.menu` is the key of the menu entry; a route without it has none. `meta.needs`: shown to who holds this permission. */
@@ -29,6 +30,7 @@ export function createRouter(): VueRouter {
       { path: '/areas', component: AreasPage, meta: { menu: 'areas', icon: 'el-icon-office-building' } },
       { path: '/users', component: UserList, meta: { menu: 'users', icon: 'el-icon-s-custom', needs: 'users.read' } },
       { path: '/account', component: AccountPage },
+      { path: '/software', component: SoftwarePage, meta: { menu: 'software', icon: 'el-icon-cpu' } },
       { path: '*', redirect: '/searches' },
     ],
   });

@@ -62,6 +62,7 @@ export async function aWorld(more: readonly { service: string; folder: string }[
     'device.rpc.finished.v1',
     'device.recorder.reported.v1',
     'device.software.changed.v1',
+    'software.assigned.v1',
     'search.progressed.v1',
   ];
   const watching = await bus.subscribe({ group: 'test', topics, handle: async (record) => void seen.push(record) });

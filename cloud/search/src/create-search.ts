@@ -7,6 +7,7 @@ import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
 import { createSignals, followSearch } from './follow-search';
+import { keepPacksReady } from './keep-packs-ready';
 import { readMatches, setVerdict } from './matches';
 import { readPackInUse } from './pack.read';
 import { addPhoto, changePerson, createPerson, deletePerson, deletePhoto, getPeople, getPerson } from './people';
@@ -14,6 +15,7 @@ import { defaultSearchSettings, type SearchDeps, type SearchSettings } from './p
 import { readCoveragePage, readSearch, readSearches } from './search.read';
 import { onSeenSearch } from './see-searches';
 import { startSearch } from './start-search';
+import { takeAssignment } from './take-assignment';
 import { takeReport } from './take-report';
 import { takeRpcResult } from './take-rpc-result';
 
@@ -24,7 +26,7 @@ export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now' | 'li
   readonly now?: () => Date;
   /** What the sweep could not do; it tries again. */
   readonly onSweepError?: (error: unknown) => void;
-  /** Why photos cannot be embedded at the moment; it tries again. */
+  /** Why packs cannot be made ready or photos embedded at the moment; it tries again. */
   readonly onEmbedError?: (error: unknown) => void;
 }
 
@@ -61,11 +63,13 @@ export function createSearch(options: SearchOptions) {
     followSearch: onSeenSearch(deps, 'searches.read', followSearch(deps, signals)),
     takeReport: takeReport(deps),
     takeRpcResult: takeRpcResult(deps),
+    takeAssignment: takeAssignment(deps),
     expireTasks: expire,
     deleteDoomed: sweepDoomed,
-    /** Hears changes for followers, sweeps and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */
+    /** Hears changes for followers, sweeps, makes packs ready and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */
     async run(signal: AbortSignal): Promise<void> {
       await signals.listen(deps.database, signal);
+      void keepPacksReady(deps, signal, options.onEmbedError);
       void keepPhotosEmbedded(deps, signal, options.onEmbedError);
       void sweep(signal, deps.settings.sweepEveryMs, [expire, sweepDoomed], options.onSweepError);
     },

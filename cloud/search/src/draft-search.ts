@@ -7,6 +7,7 @@ import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
 import { findByIdempotencyKey, findSearch, insertDraft, type SearchRow } from './search.store';
+import { packOf } from './tenant-pack';
 
 /** Clocks of operators run ahead a little; footage from the future does not exist. */
 const clockSlackMs = 60_000;
@@ -28,7 +29,7 @@ export const draftSearch =
     const range = checkedRange(deps, input);
     const personIds = [...new Set(input.personIds)];
     const cameraIds = [...new Set(input.cameraIds)];
-    const pack = await deps.embedder.pack();
+    const pack = await packOf(deps)(tenantId);
     await requireReady(deps, tenantId, personIds, pack.packId);
     const cameras = await requireCameras(deps, caller, cameraIds);
     const estimate = await estimateSearch(deps)(tenantId, cameras, range, pack.packId);

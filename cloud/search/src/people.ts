@@ -21,6 +21,7 @@ import {
 import { checkPhoto } from './photo-check';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
+import { embedderOf } from './tenant-pack';
 
 /** queryDocument's limit for one person. */
 const maxPhotosOfPerson = 32;
@@ -98,7 +99,8 @@ export const addPhoto =
   async (caller: Caller, personId: string, body: Buffer): Promise<Person> => {
     await deps.database.tenant(caller.tenantId, async (tx) => (await findPerson(tx, personId)) ?? notFound(personId));
     const picture = await checkPhoto(body);
-    const face = await deps.embedder.embedPhoto(picture.jpeg);
+    const embedder = await embedderOf(deps)(caller.tenantId);
+    const face = await embedder.embedPhoto(picture.jpeg);
     const photoId = randomUUID();
     const objectKey = objectKeys.photo(caller.tenantId, personId, photoId);
     // Doomed first and pardoned with the row: a process that dies in between leaves no face behind without an owner.
@@ -114,7 +116,7 @@ export const addPhoto =
       const { facePx, quality } = face;
       await insertPhoto(tx, caller.tenantId, { id: photoId, personId, objectKey, sha256, width, height, facePx, quality });
       await writeEmbedding(tx, photoId, face.packId, face.embedding);
-      await noteFirstPack(tx, face.packId);
+      if (embedder.own) await noteFirstPack(tx, face.packId);
       if ((await forgetDoomedObject(tx, objectKey)) === 0) throw searchError('photo.upload_too_slow');
       await deps.audit(tx, { ...who(caller), action: 'photo.added', subject: photoId, details: { personId } });
     });

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import {
   type Analytics,
   type Bus,
@@ -10,14 +9,13 @@ import {
   type Metrics,
   openAnalytics,
   openDatabase,
-  openDiskObjects,
   openKafkaBus,
   openPostgresBus,
   startRelay,
 } from '@star/platform';
-import { maxSoftwareBytes } from '@stardipper/proto';
 import type { Logger } from 'pino';
 import { type Identity, openIdentity } from './identity';
+import { openObjects } from './objects';
 import { lastingSecret } from './secrets';
 import type { AppSettings } from './settings';
 
@@ -60,13 +58,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     password: settings.STAR_CLICKHOUSE_PASSWORD,
     database: 'star',
   });
-  const objects = await openDiskObjects({
-    folder: join(settings.STAR_DATA, 'objects'),
-    secret: (await lastingSecret(settings.STAR_DATA, 'objects')).toString('base64url'),
-    publicUrl: settings.STAR_PUBLIC_URL,
-    // Nothing larger is kept than a package of software; every address that is signed for an upload has a limit of its own.
-    maxBytes: maxSoftwareBytes,
-  });
+  const objects = await openObjects(settings.STAR_DATA, settings.STAR_PUBLIC_URL);
   return {
     settings,
     log,

@@ -1,11 +1,13 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { countOnAreas, createDevices, type Devices, DevicesModule, devicesGrpcService, moveOnAreas } from '@star/devices';
 import { type AreasVisibleTo, firstTime, writeEvent, writeEvents } from '@star/platform';
-import { connectMizar, createSearch, type EdgeDirectory, SearchModule } from '@star/search';
+import { connectMizar, createSearch, type EdgeDirectory, type Embedders, SearchModule } from '@star/search';
 import { createTenants, holdArea, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
 import { objectKeys } from '@stardipper/proto';
 import type { Base } from './base';
-import { connectDirectory, serveDirectory } from './directory';
+import { connectPacks } from './connect-packs';
+import { connectDirectory } from './directory';
+import { serveInside } from './serve-inside';
 import type { Role } from './settings';
 
 /** What one application process runs. */
@@ -52,19 +54,19 @@ export function composeServices(base: Base, role: Role): Services {
     const address = base.settings.STAR_DEVICES_ADDRESS;
     if (address)
       starts.push(async () => {
-        const server = await serveDirectory(address, [devicesGrpcService(devices)]);
+        const server = await serveInside(address, [devicesGrpcService(devices)]);
         stops.push(async () => server.forceShutdown());
         return {};
       });
   }
   if (runs('search')) {
     const directory = devices ? inProcess(devices) : connectDirectory(base.settings.STAR_DEVICES_ADDRESS ?? '');
-    const embedder = connectMizar(base.settings.STAR_MIZAR);
+    const embedders = connectPacks(connectMizar(base.settings.STAR_MIZAR), base.settings.STAR_PACKS_ADDRESS);
     stops.push(async () => {
-      embedder.close();
+      embedders.close();
       directory.close();
     });
-    modules.push(SearchModule.forRoot(composeSearch(base, tenants, directory, embedder)));
+    modules.push(SearchModule.forRoot(composeSearch(base, tenants, directory, embedders)));
   }
   return {
     areasVisibleTo: tenants.areasVisibleTo,
@@ -112,7 +114,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
   });
 }
 
-function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embedder: ReturnType<typeof connectMizar>) {
+function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embedders: Embedders) {
   return createSearch({
     database: base.database,
     analytics: base.analytics,
@@ -120,12 +122,12 @@ function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embed
     writeEvent,
     firstTime,
     edges,
-    embedder,
+    embedders,
     audit: recordAudit,
     areasVisibleTo: tenants.areasVisibleTo,
     // A box that has not measured itself yet samples its cameras before it answers.
     settings: { estimateTimeoutMs: 15_000 },
-    onEmbedError: (error) => base.log.warn({ err: error }, 'photos cannot be embedded at the moment; tried again'),
+    onEmbedError: (error) => base.log.warn({ err: error }, 'packs cannot be made ready or photos embedded at the moment; tried again'),
     onSweepError: (error) => base.log.warn({ err: error }, 'a sweep failed and is tried again'),
   });
 }

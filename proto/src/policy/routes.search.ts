@@ -2,7 +2,7 @@ import { onAnArea, rows } from './route';
 
 /** The library of people is the whole tenant's: who searches on one area chooses from it, and changes nothing in it. */
 export const searchRoutes = rows({
-  'GET /api/v1/packs/in-use': onAnArea('people.read'),
+  'GET /api/v1/packs/in-use': onAnArea('software.read'),
   'GET /api/v1/packs/in-use/calibration': 'people.read',
   'GET /api/v1/people': onAnArea('people.read'),
   'POST /api/v1/people': 'people.write',

@@ -49,6 +49,39 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   throw new ApiError(readProblem(response.status, text));
 }
 
+/**
+ * Sends a file and tells how far it is, which `fetch` cannot. Throws as `request` does; when `signal` aborts, as a
+ * connection that breaks.
+ */
+export async function upload<T>(path: string, type: string, file: Blob, progress: (share: number) => void, signal: AbortSignal): Promise<T> {
+  const used = tokens.current();
+  const send = () => sendFile<T>(path, type, file, progress, signal);
+  return send().catch(async (refused: unknown) => {
+    const ended = refused instanceof ApiError && refused.problem.status === 401;
+    if (!ended || (tokens.current() === used && !(await tokens.renew()))) throw refused;
+    return send();
+  });
+}
+
+function sendFile<T>(path: string, type: string, file: Blob, progress: (share: number) => void, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    const broken = () => reject(new ApiError(problemOf(0, 'network.unreachable')));
+    sending.open('POST', `/api/v1${path}`);
+    sending.setRequestHeader('authorization', `Bearer ${tokens.current()}`);
+    sending.setRequestHeader('content-type', type);
+    sending.upload.onprogress = ({ loaded, total }) => progress(total > 0 ? loaded / total : 0);
+    sending.onerror = broken;
+    sending.onabort = broken;
+    sending.onload = () => {
+      if (sending.status >= 200 && sending.status < 300) return resolve(JSON.parse(sending.responseText) as T);
+      reject(new ApiError(readProblem(sending.status, sending.responseText)));
+    };
+    signal.addEventListener('abort', () => sending.abort(), { once: true });
+    sending.send(file);
+  });
+}
+
 /** Follows every page of a list, `most` items at most. */
 export async function requestAll<T>(path: string, most = 5000): Promise<T[]> {
   const items: T[] = [];

@@ -34,6 +34,7 @@ import {
   connectMizar,
   createSearch,
   type EdgeDirectory,
+  type Embedders,
   SearchModule,
   type SearchOptions,
   type SearchService,
@@ -68,6 +69,8 @@ export interface World {
   readonly cameras: (devices.CameraRef & { tenantId: string })[];
   /** What the boxes answer to estimateTask; rejects for a box that is away. */
   askEdge: EdgeDirectory['askEdge'];
+  /** Where the packs assigned to tenants run. */
+  of: Embedders['of'];
   clock: { offsetMs: number };
   tokenFor(caller: Caller): Promise<string>;
   request(token: string | undefined, method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
@@ -92,6 +95,9 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     cameras: [] as World['cameras'],
     clock: { offsetMs: 0 },
     askEdge: (async () => JSON.stringify(idleEstimate)) as EdgeDirectory['askEdge'],
+    of: (() => {
+      throw new Error('no pack is assigned in this world');
+    }) as Embedders['of'],
   };
   const options: SearchOptions = {
     database: database.db,
@@ -99,7 +105,7 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     objects,
     writeEvent,
     firstTime,
-    embedder,
+    embedders: { own: embedder, of: (archive) => world.of(archive) },
     audit: async (_, entry) => void world.audit.push(entry),
     areasVisibleTo: async (caller, permission) =>
       permissionsOf(caller.roles).has(permission) ? 'all' : (world.grants.get(caller.userId)?.get(permission) ?? new Set()),
@@ -248,7 +254,7 @@ async function startModel(): Promise<{ address: string; close(): void }> {
   const unimplemented = (_: unknown, done: (error: object) => void) => done({ code: status.UNIMPLEMENTED });
   server.addService(mizar.MizarServiceService, {
     getPack: (_: unknown, done: (error: null, answer: mizar.GetPackResponse) => void) =>
-      done(null, { packId, dimension: 4, minFacePx: 40, defaultThreshold: 0.5, licence: 'test' }),
+      done(null, { packId, dimension: 4, minFacePx: 40, defaultThreshold: 0.5, licence: 'test', contentSha256: '' }),
     embedPhoto: (call: { request: mizar.EmbedPhotoRequest }, done: (error: object | null, answer?: mizar.EmbedPhotoResponse) => void) => {
       void sharp(Buffer.from(call.request.image))
         .stats()
