@@ -4,6 +4,7 @@ import { AppError, createLeases, requireFence } from '@star/platform';
 import { listWaitingPhotos, notePackInUse, type WaitingPhoto, wantedMark, writeEmbedding, writeRefusal } from './embedding.store';
 import { findArchiveInUse, listArchivesInUse } from './pack-assignment.store';
 import type { FaceEmbedder, SearchDeps } from './ports';
+import { sayOnce } from './say-once';
 import { searchError } from './search.errors';
 
 const leaseName = 'search.embed_photos';
@@ -27,6 +28,7 @@ type Report = (error: unknown) => void;
 export async function keepPhotosEmbedded(deps: SearchDeps, signal: AbortSignal, onError?: Report): Promise<void> {
   const work = async (fence: number, leased: AbortSignal) => {
     const lines = new Map<string, Promise<void>>();
+    const outage = sayOnce(onError);
     const own = keepLine(deps, leased, () => embedWithOwn(deps, fence, leased), onError);
     while (!leased.aborted) {
       try {
@@ -42,8 +44,9 @@ export async function keepPhotosEmbedded(deps: SearchDeps, signal: AbortSignal, 
             keepLine(deps, either, embed, onError).then(() => void lines.delete(sha256)),
           );
         }
+        outage.worked();
       } catch (error) {
-        onError?.(error);
+        outage.failed(error);
       }
       await sleep(deps.settings.readyPacksEveryMs, undefined, { signal: leased }).catch(() => {});
     }
@@ -55,18 +58,16 @@ export async function keepPhotosEmbedded(deps: SearchDeps, signal: AbortSignal, 
 async function keepLine(deps: SearchDeps, signal: AbortSignal, embed: () => Promise<void>, onError?: Report): Promise<void> {
   const { embedEveryMs, embedBackoffMs } = deps.settings;
   let pauseMs = embedBackoffMs;
-  let said = '';
+  const outage = sayOnce(onError);
   while (!signal.aborted) {
     try {
       await embed();
       pauseMs = embedBackoffMs;
-      said = '';
+      outage.worked();
       await sleep(embedEveryMs, undefined, { signal }).catch(() => {});
     } catch (error) {
       if (signal.aborted) return;
-      // An outage is said once, however long it takes.
-      if (String(error) !== said) onError?.(error);
-      said = String(error);
+      outage.failed(error);
       await sleep(pauseMs, undefined, { signal }).catch(() => {});
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
     }

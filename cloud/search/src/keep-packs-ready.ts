@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, createLeases } from '@star/platform';
 import { findOtherContent, listOpenAssignments, type OpenAssignment, putToUse, writeAssignmentRefusal } from './pack-assignment.store';
 import type { SearchDeps } from './ports';
+import { sayOnce } from './say-once';
 import { searchError } from './search.errors';
 
 const leaseName = 'search.ready_packs';
@@ -17,6 +18,7 @@ const longestPauseMs = 300_000;
 export async function keepPacksReady(deps: SearchDeps, signal: AbortSignal, onError?: (error: unknown) => void): Promise<void> {
   const work = async (_: number, leased: AbortSignal) => {
     const busy = new Map<string, Promise<void>>();
+    const outage = sayOnce(onError);
     while (!leased.aborted) {
       try {
         const open = await deps.database.system('packs to make ready', (tx) => listOpenAssignments(tx, deps.now(), atOnce * 2));
@@ -24,12 +26,13 @@ export async function keepPacksReady(deps: SearchDeps, signal: AbortSignal, onEr
           const { tenant_id: tenantId } = assignment;
           if (busy.size >= atOnce || busy.has(tenantId)) continue;
           const done = makeReady(deps, assignment)
-            .catch((error: unknown) => onError?.(error))
+            .catch(outage.failed)
             .then(() => void busy.delete(tenantId));
           busy.set(tenantId, done);
         }
+        if (open.length === 0) outage.worked();
       } catch (error) {
-        onError?.(error);
+        outage.failed(error);
       }
       await sleep(deps.settings.readyPacksEveryMs, undefined, { signal: leased }).catch(() => {});
     }
