@@ -302,13 +302,15 @@ withBrowser('boxes, the other language, and logging out', async () => {
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: '中文' }).click();
   await page.getByRole('menuitem', { name: '人员库' }).waitFor();
-  const untranslated = /\b(searches|people|calibration|areas|roles|boxes|common|errors|fields|units|menu)\.[a-z]/i;
+  const untranslated = /\b(searches|people|calibration|areas|roles|boxes|common|errors|fields|units|menu|users|account)\.[a-z]/i;
   const pages = [
     { path: '/areas', there: '.areas .row', name: 'areas-zh' },
     { path: '/boxes', there: '.camera', name: 'boxes-zh' },
     { path: '/people', there: '.person', name: 'people-zh' },
     { path: '/people/calibration', there: 'polygon.different', name: 'calibration-zh' },
     { path: '/searches/new', there: '.choices label', name: 'search-form-zh' },
+    { path: '/users', there: '.el-table__row', name: 'users-zh' },
+    { path: '/account', there: '.el-card button', name: 'account-zh' },
     { path: '/searches', there: '.clickable', name: 'searches-zh' },
   ];
   for (const { path, there, name } of pages) {

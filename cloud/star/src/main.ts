@@ -65,6 +65,8 @@ async function main(): Promise<void> {
   void ending.then(() => starting && process.exit(0));
   const settings = await withPorts(readConfig(starSettings, process.env, { warn: (message) => console.warn(message) }));
   const log = createLogger({ service: 'star', level: settings.STAR_LOG_LEVEL });
+  if (!settings.STAR_PUBLIC_URL && ['0.0.0.0', '::'].includes(settings.STAR_HOST))
+    log.warn('STAR_PUBLIC_URL is not set: people can log in on this machine only');
   await mkdir(settings.STAR_DATA, { recursive: true, mode: 0o700 });
   await makeSecrets(settings.STAR_DATA);
   const console_ = settings.STAR_CONSOLE ?? join(__dirname, '../../../web/dist');

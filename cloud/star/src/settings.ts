@@ -16,7 +16,7 @@ export const starSettings = z.object({
   STAR_HOST: z.string().default('127.0.0.1'),
   STAR_HTTP_PORT: port.default(8080),
   STAR_MQTT_PORT: port.default(1883),
-  /** How boxes and browsers reach Star; signed addresses start with it. `http://<host>:<http port>` unless told. */
+  /** How boxes and browsers reach Star: signed addresses start with it, and people log in under it. `http://<host>:<http port>` unless told. */
   STAR_PUBLIC_URL: z.url().optional(),
   /** Kafka brokers, comma separated; without them the bus is the log in PostgreSQL. */
   STAR_KAFKA_BROKERS: z.string().optional(),

@@ -53,7 +53,13 @@ export async function request<T>(method: string, path: string, body?: unknown): 
  * Sends a file and tells how far it is, which `fetch` cannot. Throws as `request` does; when `signal` aborts, as a
  * connection that breaks.
  */
-export async function upload<T>(path: string, type: string, file: Blob, progress: (share: number) => void, signal: AbortSignal): Promise<T> {
+export async function upload<T>(
+  path: string,
+  type: string,
+  file: Blob,
+  progress: (share: number) => void,
+  signal: AbortSignal,
+): Promise<T> {
   const used = tokens.current();
   const send = () => sendFile<T>(path, type, file, progress, signal);
   return send().catch(async (refused: unknown) => {

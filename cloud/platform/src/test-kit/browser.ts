@@ -118,7 +118,8 @@ export function totpSecretOf(page: Page): Buffer {
   return Buffer.from(attribute(tag, 'value') ?? '');
 }
 
-function base32(text: string): Buffer {
+/** RFC 4648; what is no letter of it is passed over. */
+export function base32(text: string): Buffer {
   const bits = [...text.toUpperCase().replace(/[^A-Z2-7]/g, '')]
     .map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'))
     .join('');
