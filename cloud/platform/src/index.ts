@@ -20,6 +20,7 @@ export * from './errors/json-depth';
 export * from './errors/problem';
 export * from './identity/audit';
 export * from './identity/identity';
+export * from './identity/request-origin';
 export * from './identity/signing-key';
 export * from './identity/tokens';
 export * from './objects/disk';
