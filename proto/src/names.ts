@@ -49,5 +49,7 @@ export const objectKeys = {
   crop: (tenantId: string, edgeId: string, sightingId: string) => `${tenantId}/crops/${edgeId}/${sightingId}.jpg`,
   photo: (tenantId: string, personId: string, photoId: string) => `${tenantId}/people/${personId}/${photoId}`,
   software: (tenantId: string, packageId: string) => `${tenantId}/software/${packageId}.tar.gz`,
+  /** The signed end of the tenant's audit chain, as of a day (`2026-11-21`). */
+  auditHead: (tenantId: string, day: string) => `${tenantId}/audit/heads/${day}.jws`,
   query: (tenantId: string, searchId: string) => `${tenantId}/queries/${searchId}.json`,
 };

@@ -21,6 +21,7 @@ export * from './errors/problem';
 export * from './identity/audit';
 export * from './identity/identity';
 export * from './identity/request-origin';
+export * from './identity/signed-document';
 export * from './identity/signing-key';
 export * from './identity/tokens';
 export * from './objects/disk';

@@ -16,13 +16,14 @@ import {
   openDiskObjects,
   openKafkaBus,
   openPostgresBus,
+  type SigningKey,
   startRelay,
   type TokenIssuer,
   type TokenVerifier,
 } from '@star/platform';
 import { maxSoftwareBytes } from '@stardipper/proto';
 import type { Logger } from 'pino';
-import { lastingSecret, signingKeyPath } from './secrets';
+import { auditKeyPath, lastingSecret, signingKeyPath } from './secrets';
 import type { AppSettings } from './settings';
 
 /** The ports of the platform, opened for one application process. */
@@ -38,6 +39,8 @@ export interface Base {
   readonly verifier: TokenVerifier;
   /** Encrypts recorder passwords at rest. */
   readonly credentialsKey: Buffer;
+  /** Signs the ends of audit chains. */
+  readonly auditKey: SigningKey;
   close(): Promise<void>;
 }
 
@@ -89,6 +92,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     tokens,
     verifier: createTokenVerifier({ issuer, audience, keys: tokens.jwks }),
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
+    auditKey: await loadSigningKey(auditKeyPath(settings.STAR_DATA)),
     close: async () => {
       upkeep.abort();
       await Promise.all([upkept, relay.stop()]);

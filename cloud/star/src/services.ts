@@ -2,10 +2,11 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { createDevices, type Devices, DevicesModule, devicesGrpcService } from '@star/devices';
 import { firstTime, writeEvent, writeEvents } from '@star/platform';
 import { connectMizar, createSearch, type EdgeDirectory, SearchModule } from '@star/search';
-import { createTenants, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
+import { AuditModule, createAudit, createTenants, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
 import { objectKeys } from '@stardipper/proto';
 import type { Base } from './base';
 import { connectDirectory, serveDirectory } from './directory';
+import { auditHeadsFolder } from './secrets';
 import type { Role } from './settings';
 
 /** What one application process runs. */
@@ -28,7 +29,14 @@ export function composeServices(base: Base, role: Role): Services {
   const stops: (() => Promise<void>)[] = [];
   const tenants = createTenants({ database: base.database, writeEvent, tokens: base.tokens, now: () => new Date() });
   if (runs('tenants')) {
-    modules.push(TenantsModule.forRoot(tenants));
+    const audit = composeAudit(base);
+    modules.push(TenantsModule.forRoot(tenants), AuditModule.forRoot(audit));
+    const auditing = new AbortController();
+    const audited = audit.run(auditing.signal);
+    stops.push(() => {
+      auditing.abort();
+      return audited;
+    });
     starts.push(() => openFirstTenant(base, tenants));
   }
   const devices = runs('devices') ? composeDevices(base, tenants) : undefined;
@@ -68,6 +76,15 @@ async function openFirstTenant({ settings }: Base, tenants: Tenants): Promise<Re
     await tenants.createTenant({ name, admin: { username, displayName: username, password } }, { ifAbsent: true });
   return {};
 }
+
+const composeAudit = (base: Base) =>
+  createAudit({
+    database: base.database,
+    objects: base.objects,
+    key: base.auditKey,
+    headsFolder: auditHeadsFolder(base.settings.STAR_DATA),
+    log: base.log,
+  });
 
 function composeDevices(base: Base, tenants: Tenants): Devices {
   return createDevices({

@@ -11,7 +11,8 @@ const canonical = `jsonb_strip_nulls(jsonb_build_object('tenant', l.tenant_id, '
 
 /** False while another process links: two would give one place twice. The lock ends with the transaction. */
 export const lockChain = async (tx: Tx): Promise<boolean> =>
-  (await tx.query<{ locked: boolean }>("SELECT pg_try_advisory_xact_lock(hashtextextended('star.audit', 0)) AS locked"))[0]?.locked === true;
+  (await tx.query<{ locked: boolean }>("SELECT pg_try_advisory_xact_lock(hashtextextended('star.audit', 0)) AS locked"))[0]?.locked ===
+  true;
 
 export interface UnlinkedLine {
   readonly tenant_id: string;
@@ -98,9 +99,12 @@ export const readLoose = async (tx: Tx, tenantId: string, limit: number): Promis
      ORDER BY l.id LIMIT $2`,
     [tenantId, limit],
   );
-  const [row] = await tx.query<{ waiting: number }>('SELECT count(*) AS waiting FROM tenants.audit_unlinked WHERE tenant_id = $1', [tenantId]);
-  return { loose: loose.map(({ id }) => id), waiting: row?.waiting ?? 0 };
+  return { loose: loose.map(({ id }) => id), waiting: await countUnlinked(tx, tenantId) };
 };
+
+export const countUnlinked = async (tx: Tx, tenantId: string): Promise<number> =>
+  (await tx.query<{ waiting: number }>('SELECT count(*) AS waiting FROM tenants.audit_unlinked WHERE tenant_id = $1', [tenantId]))[0]
+    ?.waiting ?? 0;
 
 /** Every tenant that has or had a log. For a system transaction. */
 export const tenantsWithAudit = async (tx: Tx): Promise<string[]> =>

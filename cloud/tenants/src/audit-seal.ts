@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, type JsonWebKey, sign, verify } from 'node:crypto';
-import type { SigningKey } from '@star/platform';
+import type { PublicKey, SigningKey } from '@star/platform';
 
 /** Of nothing: before a tenant's first line. */
 export const noHash = Buffer.alloc(32);
@@ -35,7 +35,7 @@ export function createSeal(key: SigningKey): Seal {
 }
 
 /** With the public part alone, as an auditor has it. */
-export function createSealChecker({ kty, crv, x, y }: Pick<SigningKey, 'kty' | 'crv' | 'x' | 'y'>): SealChecker {
+export function createSealChecker({ kty, crv, x, y }: PublicKey): SealChecker {
   const publicKey = createPublicKey({ key: { kty, crv, x, y }, format: 'jwk' });
   return {
     isSealed: (tenantId, seq, hash, signature) =>

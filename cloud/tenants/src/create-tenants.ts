@@ -1,4 +1,3 @@
-import { readAudit } from './audit';
 import { createCommunity, hasCommunity, readCommunities } from './communities';
 import { createTenant } from './create-tenant';
 import type { TenantsDeps } from './deps';
@@ -12,7 +11,6 @@ export const createTenants = (deps: TenantsDeps) => ({
   createCommunity: createCommunity(deps),
   readCommunities: readCommunities(deps),
   hasCommunity: hasCommunity(deps),
-  readAudit: readAudit(deps),
 });
 
 export type Tenants = ReturnType<typeof createTenants>;

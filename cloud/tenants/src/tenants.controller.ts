@@ -3,7 +3,6 @@ import type { Caller } from '@star/platform';
 import { CurrentCaller, ZodAnswer, ZodBody, ZodQuery } from '@star/platform/nest';
 import { community, createCommunity, logIn, page, session } from '@stardipper/proto';
 import { z } from 'zod';
-import { auditLine } from './audit';
 import type { Tenants } from './create-tenants';
 
 export const TENANTS = Symbol('tenants');
@@ -11,7 +10,6 @@ export const TENANTS = Symbol('tenants');
 const cursor = z.string().max(512).optional();
 const limit = (most: number, usual: number) => z.coerce.number().int().min(1).max(most).default(usual);
 const communitiesQuery = z.strictObject({ cursor, limit: limit(200, 50) });
-const auditQuery = z.strictObject({ cursor, limit: limit(200, 50), action: z.string().max(64).optional() });
 
 @Controller('api/v1')
 export class TenantsController {
@@ -40,11 +38,5 @@ export class TenantsController {
   @ZodAnswer(community, 201)
   createCommunity(@CurrentCaller() caller: Caller, @ZodBody(createCommunity) input: z.infer<typeof createCommunity>) {
     return this.tenants.createCommunity(caller, input);
-  }
-
-  @Get('audit')
-  @ZodAnswer(page(auditLine))
-  audit(@CurrentCaller() caller: Caller, @ZodQuery(auditQuery) query: z.infer<typeof auditQuery>) {
-    return this.tenants.readAudit(caller, query);
   }
 }

@@ -6,4 +6,6 @@ export const tenantsRoutes = rows({
   'GET /api/v1/communities': 'areas.read',
   'POST /api/v1/communities': 'areas.write',
   'GET /api/v1/audit': 'audit.read',
+  'GET /api/v1/audit/export': 'audit.read',
+  'GET /api/v1/audit/chain': 'audit.read',
 });
