@@ -9,6 +9,7 @@ export * from './api';
 export * from './names';
 export * from './policy';
 export * from './reports';
+export * from './rest/approvals';
 export * from './rest/audit';
 export * from './rpc';
 export * from './spans';

@@ -20,6 +20,7 @@ export const entranceRoutes: readonly { readonly prefix: string; readonly servic
   { prefix: '/api/v1/people', service: 'search' },
   { prefix: '/api/v1/packs', service: 'search' },
   { prefix: '/api/v1/searches', service: 'search' },
+  { prefix: '/api/v1/approvals', service: 'search' },
   { prefix: '/objects', service: 'search' },
 ];
 

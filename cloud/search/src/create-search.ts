@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isApprovalRequired } from './approval.store';
+import { decideApproval, lapseApprovals, readApprovalRule, readApprovals, setApprovalRule } from './approve-search';
 import { readCalibration } from './calibration.read';
 import { cancelSearch, deleteSearch } from './cancel-search';
 import { deleteDoomed } from './delete-doomed';
@@ -15,7 +17,9 @@ import { startSearch } from './start-search';
 import { takeReport } from './take-report';
 import { takeRpcResult } from './take-rpc-result';
 
-export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now'> {
+export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now' | 'needsApproval'> {
+  /** What the tenant chose by `setApprovalRule` unless told. */
+  readonly needsApproval?: SearchDeps['needsApproval'];
   readonly settings?: Partial<SearchSettings>;
   readonly now?: () => Date;
   /** What the sweep could not do; it tries again. */
@@ -29,11 +33,13 @@ export function createSearch(options: SearchOptions) {
   const deps: SearchDeps = {
     ...options,
     now: options.now ?? (() => new Date()),
+    needsApproval: options.needsApproval ?? ((tenantId) => options.database.tenant(tenantId, (tx) => isApprovalRequired(tx, tenantId))),
     settings: { ...defaultSearchSettings, ...options.settings },
   };
   const signals = createSignals();
   const expire = expireTasks(deps);
   const sweepDoomed = deleteDoomed(deps);
+  const lapse = lapseApprovals(deps);
   return {
     createPerson: createPerson(deps),
     changePerson: changePerson(deps),
@@ -46,6 +52,11 @@ export function createSearch(options: SearchOptions) {
     readCalibration: readCalibration(deps),
     draftSearch: draftSearch(deps),
     startSearch: startSearch(deps),
+    decideApproval: decideApproval(deps),
+    readApprovals: readApprovals(deps),
+    readApprovalRule: readApprovalRule(deps),
+    setApprovalRule: setApprovalRule(deps),
+    lapseApprovals: lapse,
     cancelSearch: cancelSearch(deps),
     deleteSearch: deleteSearch(deps),
     readSearch: readSearch(deps),
@@ -62,7 +73,7 @@ export function createSearch(options: SearchOptions) {
     async run(signal: AbortSignal): Promise<void> {
       await signals.listen(deps.database, signal);
       void keepPhotosEmbedded(deps, signal, options.onEmbedError);
-      void sweep(signal, deps.settings.sweepEveryMs, [expire, sweepDoomed], options.onSweepError);
+      void sweep(signal, deps.settings.sweepEveryMs, [expire, lapse, sweepDoomed], options.onSweepError);
     },
   };
 }

@@ -43,6 +43,8 @@ export interface SearchSettings {
   readonly maxRangeMs: number;
   /** How long boxes may work on a task, ms. S3 signs no address for longer than seven days. */
   readonly taskLifetimeMs: number;
+  /** How long a search waits for a second person's approval, ms. */
+  readonly approvalLifetimeMs: number;
   /** How long after expiry Star waits for a box's last reports, ms. */
   readonly expiryGraceMs: number;
   /** How long an estimate waits for a box, ms. */
@@ -69,6 +71,7 @@ export interface SearchSettings {
 export const defaultSearchSettings: SearchSettings = {
   maxRangeMs: 31 * 86_400_000,
   taskLifetimeMs: 72 * 3_600_000,
+  approvalLifetimeMs: 72 * 3_600_000,
   expiryGraceMs: 3_600_000,
   estimateTimeoutMs: 5_000,
   pricePerCameraHour: '0.10',
@@ -91,6 +94,8 @@ export interface SearchDeps {
   readonly edges: EdgeDirectory;
   readonly embedder: FaceEmbedder;
   readonly audit: Audit;
+  /** Whether the tenant wants a second person's approval before a search runs. */
+  readonly needsApproval: (tenantId: string) => Promise<boolean>;
   readonly now: () => Date;
   readonly settings: SearchSettings;
 }

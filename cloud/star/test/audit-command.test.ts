@@ -46,9 +46,20 @@ beforeAll(async () => {
   await database.tenant(tenantId, (tx) => tx.execute("INSERT INTO tenants.tenants (tenant_id, name) VALUES ($1, 'East')", [tenantId]));
   for (let i = 1; i <= 5; i++)
     await database.tenant(tenantId, (tx) => recordAudit(tx, { tenantId, username: 'guo', action: 'thing.done', subject: `${i}` }));
-  const objects = await openDiskObjects({ folder: join(data, 'objects'), secret: 'x'.repeat(32), publicUrl: 'http://s.test', maxBytes: 1e6 });
+  const objects = await openDiskObjects({
+    folder: join(data, 'objects'),
+    secret: 'x'.repeat(32),
+    publicUrl: 'http://s.test',
+    maxBytes: 1e6,
+  });
   const key = await loadSigningKey(auditKeyPath(data));
-  await createAudit({ database, objects, key, headsFolder: auditHeadsFolder(data), now: () => new Date('2026-11-21T01:00:00Z') }).exportHeads();
+  await createAudit({
+    database,
+    objects,
+    key,
+    headsFolder: auditHeadsFolder(data),
+    now: () => new Date('2026-11-21T01:00:00Z'),
+  }).exportHeads();
 });
 
 afterAll(async () => {

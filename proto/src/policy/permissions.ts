@@ -16,6 +16,8 @@ export const permissions = [
   'people.write',
   'searches.read',
   'searches.write',
+  'searches.approve',
+  'searches.rules',
   'audit.read',
 ] as const;
 export type Permission = (typeof permissions)[number];
@@ -29,8 +31,8 @@ const look = ['areas.read', 'edges.read', 'software.read'] as const;
 export const permissionsOfRole: Readonly<Record<Role, readonly Permission[]>> = {
   'platform-operator': ['tenants.read', 'tenants.write'],
   'platform-finance': ['tenants.read'],
-  'tenant-admin': [...look, 'areas.write', 'edges.write', 'software.write', 'audit.read'],
-  operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write'],
+  'tenant-admin': [...look, 'areas.write', 'edges.write', 'software.write', 'searches.approve', 'searches.rules', 'audit.read'],
+  operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write', 'searches.approve'],
   viewer: [...look, 'people.read', 'searches.read'],
   auditor: [...look, 'searches.read', 'audit.read'],
 };

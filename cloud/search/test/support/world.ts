@@ -219,10 +219,10 @@ export async function aPerson(world: World, operator: Operator, name = 'Wang Wei
   return body.id as string;
 }
 
-/** An hour that ended two hours ago. */
+/** A search's purpose and an hour that ended two hours ago. */
 export const anHour = () => {
   const to = Math.floor(Date.now() / 60_000) * 60_000 - 7_200_000;
-  return { from: new Date(to - 3_600_000).toISOString(), to: new Date(to).toISOString() };
+  return { purpose: 'a lost child', from: new Date(to - 3_600_000).toISOString(), to: new Date(to).toISOString() };
 };
 
 async function startModel(): Promise<{ address: string; close(): void }> {
