@@ -11,5 +11,6 @@ export * from './policy';
 export * from './reports';
 export * from './rest/approvals';
 export * from './rest/audit';
+export * from './rest/deletions';
 export * from './rpc';
 export * from './spans';

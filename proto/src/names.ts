@@ -25,6 +25,7 @@ export const commandOwners = {
   createTask: 'merak',
   cancelTask: 'merak',
   estimateTask: 'merak',
+  forgetPerson: 'merak',
 } as const;
 
 export type CommandMethod = keyof typeof commandOwners;
@@ -51,5 +52,7 @@ export const objectKeys = {
   software: (tenantId: string, packageId: string) => `${tenantId}/software/${packageId}.tar.gz`,
   /** The signed end of the tenant's audit chain, as of a day (`2026-11-21`). */
   auditHead: (tenantId: string, day: string) => `${tenantId}/audit/heads/${day}.jws`,
+  /** Embeddings of a deleted person, until every box has forgotten them. */
+  deletion: (tenantId: string, personId: string) => `${tenantId}/deletions/${personId}.json`,
   query: (tenantId: string, searchId: string) => `${tenantId}/queries/${searchId}.json`,
 };

@@ -2,7 +2,7 @@ import type { Audit, Bus, Database, FirstTime, Log, Objects, WriteEvent, WriteEv
 import { setSharedAttributes } from './attributes/device-attributes';
 import { changeCameraName, readCameraRefs, readCameras } from './cameras/manage-cameras';
 import { createDeviceHub } from './device-hub';
-import { changeEdgeName, readEdge, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
+import { changeEdgeName, readEdge, readEdgeRefs, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
 import { issueProvisioningKey, readProvisioningKeys, removeProvisioningKey } from './edges/manage-provisioning-keys';
 import { defaultHubSettings, type HubSettings } from './hub/hub-settings';
 import { assignSoftware, readAssignment, readEdgeSoftware, readEdgesSoftware, unassignSoftware } from './ota/assign-software';
@@ -76,6 +76,7 @@ export function createDevices(deps: DevicesDeps) {
     readProvisioningKeys: readProvisioningKeys(deps),
     removeProvisioningKey: removeProvisioningKey(deps),
     readEdges: readEdges(edges),
+    listEdgeRefs: readEdgeRefs({ db }),
     readEdge: readEdge(edges),
     changeEdgeName: changeEdgeName(edges),
     removeEdge: removeEdge(edges),

@@ -1,17 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isApprovalRequired } from './approval.store';
 import { decideApproval, lapseApprovals, readApprovalRule, readApprovals, setApprovalRule } from './approve-search';
+import { askBoxesToForget } from './ask-boxes-to-forget';
 import { readCalibration } from './calibration.read';
 import { cancelSearch, deleteSearch } from './cancel-search';
 import { deleteDoomed } from './delete-doomed';
+import { deletePerson } from './delete-person';
 import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
 import { createSignals, followSearch } from './follow-search';
 import { readMatches, setVerdict } from './matches';
 import { readPackInUse } from './pack.read';
-import { addPhoto, changePerson, createPerson, deletePerson, deletePhoto, getPeople, getPerson } from './people';
+import { addPhoto, changePerson, createPerson, deletePhoto, getPeople, getPerson } from './people';
 import { defaultSearchSettings, type SearchDeps, type SearchSettings } from './ports';
+import { readDeletion, readDeletions } from './read-deletions';
 import { readCoveragePage, readSearch, readSearches } from './search.read';
 import { startSearch } from './start-search';
 import { takeReport } from './take-report';
@@ -40,12 +43,16 @@ export function createSearch(options: SearchOptions) {
   const expire = expireTasks(deps);
   const sweepDoomed = deleteDoomed(deps);
   const lapse = lapseApprovals(deps);
+  const forget = askBoxesToForget(deps);
   return {
     createPerson: createPerson(deps),
     changePerson: changePerson(deps),
     getPerson: getPerson(deps),
     getPeople: getPeople(deps),
     deletePerson: deletePerson(deps),
+    readDeletion: readDeletion(deps),
+    readDeletions: readDeletions(deps),
+    askBoxesToForget: forget,
     addPhoto: addPhoto(deps),
     deletePhoto: deletePhoto(deps),
     readPackInUse: readPackInUse(deps),
@@ -73,7 +80,7 @@ export function createSearch(options: SearchOptions) {
     async run(signal: AbortSignal): Promise<void> {
       await signals.listen(deps.database, signal);
       void keepPhotosEmbedded(deps, signal, options.onEmbedError);
-      void sweep(signal, deps.settings.sweepEveryMs, [expire, lapse, sweepDoomed], options.onSweepError);
+      void sweep(signal, deps.settings.sweepEveryMs, [expire, lapse, sweepDoomed, forget], options.onSweepError);
     },
   };
 }

@@ -5,18 +5,7 @@ import { byAge, decodeCursor, encodeCursor } from './cursor';
 import { deleteDoomed } from './delete-doomed';
 import { doomObjects, forgetDoomedObject } from './doomed.store';
 import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
-import {
-  deletePersonRow,
-  deletePhotoRow,
-  findPerson,
-  insertPerson,
-  insertPhoto,
-  isSearchedFor,
-  listPeople,
-  type PersonRow,
-  photosOf,
-  updatePerson,
-} from './person.store';
+import { deletePhotoRow, findPerson, insertPerson, insertPhoto, listPeople, type PersonRow, photosOf, updatePerson } from './person.store';
 import { checkPhoto } from './photo-check';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
@@ -124,25 +113,6 @@ export const deletePhoto =
       if (key === undefined) throw searchError('photo.not_found', { photoId });
       await doomObjects(tx, caller.tenantId, [key]);
       await deps.audit(tx, { ...who(caller), action: 'photo.deleted', subject: photoId, details: { personId } });
-    });
-    await deleteDoomed(deps)();
-  };
-
-/** Refused with `person.in_use` while a search for the person runs: cancel that first. */
-export const deletePerson =
-  (deps: SearchDeps) =>
-  async (caller: Caller, id: string): Promise<void> => {
-    await deps.database.tenant(caller.tenantId, async (tx) => {
-      (await findPerson(tx, id, true)) ?? notFound(id);
-      if (await isSearchedFor(tx, caller.tenantId, id)) throw searchError('person.in_use', { personId: id });
-      const photos = await photosOf(tx, [id]);
-      await doomObjects(
-        tx,
-        caller.tenantId,
-        photos.map((photo) => photo.object_key),
-      );
-      await deletePersonRow(tx, id);
-      await deps.audit(tx, { ...who(caller), action: 'person.deleted', subject: id, details: { photos: photos.length } });
     });
     await deleteDoomed(deps)();
   };

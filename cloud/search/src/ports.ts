@@ -1,10 +1,17 @@
 import type { Analytics, Audit, Database, FirstTime, Objects, WriteEvent } from '@star/platform';
 import type { devices } from '@stardipper/proto';
 
+export interface EdgeRef {
+  readonly edgeId: string;
+  readonly edgeName: string;
+}
+
 /** What search needs to know of devices (star.v1.DevicesService): in process, or over gRPC. */
 export interface EdgeDirectory {
   /** Cameras of the tenant; unknown and foreign ids are left out. */
   listCameras(tenantId: string, cameraIds: readonly string[]): Promise<devices.CameraRef[]>;
+  /** Every box of the tenant, online or not. */
+  listEdges(tenantId: string): Promise<EdgeRef[]>;
   /** A two-way RPC to a box that is online now; rejects when it is not or does not answer within `timeoutMs`. Answers the reply as JSON text. */
   askEdge(tenantId: string, edgeId: string, method: string, paramsJson: string, timeoutMs: number): Promise<string>;
 }

@@ -133,6 +133,7 @@ function composeSearch(base: Base, edges: EdgeDirectory, embedder: ReturnType<ty
 
 const inProcess = (devices: Devices): EdgeDirectory & { close(): void } => ({
   listCameras: (tenantId, cameraIds) => devices.listCameraRefs(tenantId, cameraIds),
+  listEdges: (tenantId) => devices.listEdgeRefs(tenantId),
   askEdge: async (...question) => (await devices.askEdge(...question)).replyJson,
   close: () => undefined,
 });

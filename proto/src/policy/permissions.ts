@@ -14,6 +14,7 @@ export const permissions = [
   'software.write',
   'people.read',
   'people.write',
+  'deletions.read',
   'searches.read',
   'searches.write',
   'searches.approve',
@@ -22,7 +23,7 @@ export const permissions = [
 ] as const;
 export type Permission = (typeof permissions)[number];
 
-const look = ['areas.read', 'edges.read', 'software.read'] as const;
+const look = ['areas.read', 'edges.read', 'software.read', 'deletions.read'] as const;
 
 /**
  * Who holds what. A tenant's administrator looks after boxes and users and sees nobody's face: who does both has both roles.

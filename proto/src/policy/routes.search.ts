@@ -8,6 +8,8 @@ export const searchRoutes = rows({
   'GET /api/v1/people/:personId': 'people.read',
   'PATCH /api/v1/people/:personId': 'people.write',
   'DELETE /api/v1/people/:personId': 'people.write',
+  'GET /api/v1/people/deletions': 'deletions.read',
+  'GET /api/v1/people/:personId/deletion': 'deletions.read',
   'POST /api/v1/people/:personId/photos': 'people.write',
   'DELETE /api/v1/people/:personId/photos/:photoId': 'people.write',
   'GET /api/v1/searches': 'searches.read',

@@ -41,3 +41,7 @@ export async function findEdge(tx: Tx, id: string): Promise<Edge | undefined> {
   const [row] = await tx.query<EdgeRow>(`${select} WHERE e.id = $1`, [id]);
   return row && edge(row);
 }
+
+/** Every edge of the tenant by its name, as other services know them. */
+export const listEdgeRefs = (tx: Tx, tenantId: string): Promise<{ edgeId: string; edgeName: string }[]> =>
+  tx.query('SELECT id AS "edgeId", name AS "edgeName" FROM devices.edges WHERE tenant_id = $1 ORDER BY name, id', [tenantId]);

@@ -7,7 +7,7 @@ import { announceEnd } from '../rpc/announce-end';
 import { failRpcsOf } from '../rpc/rpc.store';
 import { listRpcs } from '../rpc/rpc-list.read';
 import { deleteEdge, edgeExists, lockEdge, renameEdge } from './edge.store';
-import { findEdge, listEdges } from './edge-list.read';
+import { findEdge, listEdgeRefs, listEdges } from './edge-list.read';
 
 export interface EdgesDeps {
   readonly db: Database;
@@ -18,6 +18,12 @@ export const readEdges =
   ({ db }: EdgesDeps) =>
   (tenantId: string, filter: { communityId?: string | undefined }, page: PageRequest) =>
     db.tenant(tenantId, (tx) => listEdges(tx, filter, page));
+
+/** Every edge, online or not, for other services. */
+export const readEdgeRefs =
+  ({ db }: Pick<EdgesDeps, 'db'>) =>
+  (tenantId: string) =>
+    db.tenant(tenantId, (tx) => listEdgeRefs(tx, tenantId));
 
 /** Throws `edge.not_found`. */
 export const readEdge =

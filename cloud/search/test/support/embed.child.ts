@@ -17,7 +17,7 @@ async function main(databaseUrl: string, folder: string, mizar: string): Promise
         return embedder.embedPhoto(image, packId);
       },
     },
-    edges: { listCameras: absent, askEdge: absent },
+    edges: { listCameras: absent, listEdges: absent, askEdge: absent },
     writeEvent,
     firstTime,
     audit: absent,

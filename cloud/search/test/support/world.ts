@@ -100,6 +100,10 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     audit: async (_, entry) => void world.audit.push(entry),
     edges: {
       listCameras: async (tenantId, ids) => world.cameras.filter((camera) => camera.tenantId === tenantId && ids.includes(camera.cameraId)),
+      listEdges: async (tenantId) => {
+        const own = world.cameras.filter((camera) => camera.tenantId === tenantId);
+        return [...new Map(own.map(({ edgeId, edgeName }) => [edgeId, { edgeId, edgeName }])).values()];
+      },
       askEdge: (...ask) => world.askEdge(...ask),
     },
     now: () => new Date(Date.now() + world.clock.offsetMs),
