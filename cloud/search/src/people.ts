@@ -8,6 +8,7 @@ import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from 
 import { deletePhotoRow, findPerson, insertPerson, insertPhoto, listPeople, type PersonRow, photosOf, updatePerson } from './person.store';
 import { checkPhoto } from './photo-check';
 import type { SearchDeps } from './ports';
+import { recordPhotosLook } from './record-look';
 import { searchError } from './search.errors';
 
 /** queryDocument's limit for one person. */
@@ -125,10 +126,7 @@ function notFound(personId: string): never {
 async function lookAtPhotos(deps: SearchDeps, tx: Tx, caller: Caller, personIds: readonly string[]): Promise<PhotoForPack[]> {
   if (personIds.length === 0) return [];
   const photos = await photosForPack(tx, personIds);
-  for (const personId of new Set(photos.map((photo) => photo.person_id))) {
-    const seen = photos.filter((photo) => photo.person_id === personId).map((photo) => photo.id);
-    await deps.audit(tx, { ...who(caller), action: 'photos.viewed', subject: personId, details: { photoIds: seen } });
-  }
+  await recordPhotosLook(deps, tx, caller, photos);
   return photos;
 }
 

@@ -485,8 +485,8 @@ it('is the operators’ on every route: another role finds nothing and changes n
   const [nobody, admin] = [await as([]), await as(['tenant-admin'])];
   for (const [method, path] of routes) {
     const address = path.replaceAll(/\{\w+\}/g, () => randomUUID());
-    // An administrator may be the second person of an approval, and decides whether one is needed.
-    const others = path.includes('/approval') ? [nobody] : [nobody, admin];
+    // An administrator may be the second person of an approval, decides whether one is needed, and reads receipts.
+    const others = /approval|deletion/.test(path) ? [nobody] : [nobody, admin];
     for (const token of others) {
       expect([method, path, await world.request(token, method, address)]).toMatchObject([
         method,

@@ -9,6 +9,7 @@ ALTER TABLE tenants.audit_log
 CREATE INDEX audit_log_by_action ON tenants.audit_log (tenant_id, action, id DESC);
 CREATE INDEX audit_log_by_subject ON tenants.audit_log (tenant_id, subject, id DESC);
 CREATE INDEX audit_log_by_username ON tenants.audit_log (tenant_id, lower(username), id DESC);
+CREATE INDEX audit_log_by_person ON tenants.audit_log USING gin ((details->'personIds')) WHERE details ? 'personIds';
 CREATE INDEX audit_log_by_time ON tenants.audit_log (tenant_id, at DESC, id DESC);
 
 -- Lines that are committed and not linked yet. Found by being here and not by their number: numbers are given before

@@ -48,6 +48,7 @@ export interface AuditFilter {
   readonly actor?: string;
   /** A whole action, or with `.` at the end all that begin so. */
   readonly action?: string;
+  /** The id of what was changed or looked at, or of somebody in a list that was looked at. */
   readonly subject?: string;
   readonly from?: string;
   /** Exclusive. */
@@ -72,7 +73,8 @@ export const listAudit = (
   where((p) => `id < ${p}`, beforeId);
   where((p) => `lower(username) = lower(${p})`, filter.actor);
   where((p) => (filter.action?.endsWith('.') ? `starts_with(action, ${p})` : `action = ${p}`), filter.action);
-  where((p) => `subject = ${p}`, filter.subject);
+  // A list looked at is one line, which names the people it was about.
+  where((p) => `(subject = ${p} OR (details ? 'personIds' AND details->'personIds' ? ${p}))`, filter.subject);
   where((p) => `at >= ${p}`, filter.from);
   where((p) => `at < ${p}`, filter.to);
   params.push(limit);

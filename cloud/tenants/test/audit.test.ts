@@ -309,9 +309,12 @@ describe('looking at the log', () => {
     expect(await ids('action=search.')).toEqual([2, 1]);
     expect(await ids('action=search.started')).toEqual([1]);
     expect(await ids('subject=s1&actor=lee')).toEqual([4]);
+    const personIds = [west, east];
+    await write(east, { action: 'photos.viewed', details: { personIds } });
+    expect(await ids(`subject=${west}`)).toEqual([5]);
     expect(await ids('from=2026-11-02T00:00:00Z&to=2026-11-04T00:00:00Z')).toEqual([3, 2]);
-    const first = (await (await get('?limit=3')).json()) as { nextCursor: string };
-    expect(await ids(`limit=3&cursor=${first.nextCursor}`)).toEqual([1]);
+    const first = (await (await get('?limit=4')).json()) as { nextCursor: string };
+    expect(await ids(`limit=4&cursor=${first.nextCursor}`)).toEqual([1]);
   });
 
   it('exports what the filter takes as JSON lines or CSV, and records that', async () => {
