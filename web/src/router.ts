@@ -1,7 +1,10 @@
 import Vue from 'vue';
 import VueRouter from 'vue-router';
+import ApprovalList from './approvals/ApprovalList.vue';
+import AuditPage from './audit/AuditPage.vue';
 import BoxList from './boxes/BoxList.vue';
 import CalibrationPage from './people/CalibrationPage.vue';
+import DeletionList from './people/DeletionList.vue';
 import PersonList from './people/PersonList.vue';
 import SearchDetail from './searches/SearchDetail.vue';
 import SearchForm from './searches/SearchForm.vue';
@@ -9,7 +12,7 @@ import SearchList from './searches/SearchList.vue';
 import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
 
-/** `meta.menu` is the key of the menu entry; a route without it has none. */
+/** `meta.menu` is the key of the menu entry; a route without it has none. `meta.needs`: shown to who holds this permission. */
 export function createRouter(): VueRouter {
   // After the store's plugin, whose hook must run first: the first route already asks the session.
   Vue.use(VueRouter);
@@ -22,7 +25,10 @@ export function createRouter(): VueRouter {
       { path: '/searches/:id([0-9a-f-]{36})', component: SearchDetail, props: true },
       { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
       { path: '/people/calibration', component: CalibrationPage },
+      { path: '/people/deletions', component: DeletionList },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
+      { path: '/approvals', component: ApprovalList, meta: { menu: 'approvals', icon: 'el-icon-circle-check', needs: 'searches.approve' } },
+      { path: '/audit', component: AuditPage, meta: { menu: 'audit', icon: 'el-icon-document', needs: 'audit.read' } },
       { path: '*', redirect: '/searches' },
     ],
   });

@@ -41,6 +41,8 @@ export async function exportHeads(deps: ExportHeadsDeps): Promise<AuditVerdict[]
       );
     verdicts.push(verdict);
   }
+  // On the very first start there may be nobody yet: the day's file is left for when there is.
+  if (verdicts.length === 0) return verdicts;
   const heads: AuditHead[] = verdicts.filter(({ seq }) => seq > 0).map(({ tenantId, seq, hash }) => ({ tenantId, seq, hash }));
   await writeHeads(headsFolder, day, await signHeads({ day, at: at.toISOString(), heads }, key));
   for (const head of heads)
