@@ -3,7 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 
-const inputs = ['package-lock.json', 'web/index.html', 'web/vite.config.mts', ...globSync('web/src/**/*.*').sort()];
+const inputs = [
+  'package-lock.json',
+  'proto/src/policy/permissions.ts',
+  'web/index.html',
+  'web/vite.config.mts',
+  ...globSync('web/src/**/*.*').sort(),
+];
 const hash = createHash('sha256');
 for (const input of inputs) hash.update(input).update(readFileSync(input));
 const wanted = hash.digest('hex');

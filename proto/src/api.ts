@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { taskStates } from './reports';
+import { approval } from './rest/approvals';
 import { id, time } from './rest/scalars';
 import { priority, softwareAttributes, softwareStates } from './rpc';
 import { coverageKinds } from './spans';
@@ -152,7 +153,8 @@ export type Calibration = z.infer<typeof calibration>;
 
 export const createSearch = z.strictObject({
   name: z.string().trim().max(120).default(''),
-  purpose: z.string().trim().max(500).default(''),
+  /** Why: kept in the audit log, read by who approves. */
+  purpose: z.string().trim().min(1).max(500),
   personIds: z.array(id).min(1).max(100),
   cameraIds: z.array(id).min(1).max(4096),
   from: time,
@@ -187,7 +189,7 @@ export const estimate = z.object({
 });
 export type Estimate = z.infer<typeof estimate>;
 
-export const searchStates = ['draft', 'running', 'finished', 'cancelled', 'failed'] as const;
+export const searchStates = ['draft', 'awaiting_approval', 'running', 'finished', 'cancelled', 'failed', 'refused'] as const;
 
 export const coverageTotals = z.object({
   searchedSeconds: z.number(),
@@ -219,6 +221,8 @@ export const search = z.object({
   name: z.string(),
   purpose: z.string(),
   state: z.enum(searchStates),
+  /** null: none was asked for. */
+  approval: approval.nullable(),
   personIds: z.array(id),
   cameraIds: z.array(id),
   from: time,

@@ -26,6 +26,7 @@ export const commandOwners = {
   createTask: 'merak',
   cancelTask: 'merak',
   estimateTask: 'merak',
+  forgetPerson: 'merak',
 } as const;
 
 export type CommandMethod = keyof typeof commandOwners;
@@ -50,5 +51,9 @@ export const objectKeys = {
   crop: (tenantId: string, edgeId: string, sightingId: string) => `${tenantId}/crops/${edgeId}/${sightingId}.jpg`,
   photo: (tenantId: string, personId: string, photoId: string) => `${tenantId}/people/${personId}/${photoId}`,
   software: (tenantId: string, packageId: string) => `${tenantId}/software/${packageId}.tar.gz`,
+  /** The signed end of the tenant's audit chain, as of a day (`2026-11-21`). */
+  auditHead: (tenantId: string, day: string) => `${tenantId}/audit/heads/${day}.jws`,
+  /** Embeddings of a deleted person, until every box has forgotten them. */
+  deletion: (tenantId: string, personId: string) => `${tenantId}/deletions/${personId}.json`,
   query: (tenantId: string, searchId: string) => `${tenantId}/queries/${searchId}.json`,
 };

@@ -79,6 +79,41 @@ export const queryDocument = z.object({
 });
 export type QueryDocument = z.infer<typeof queryDocument>;
 
+/** What a box did to forget a person. Counts of calls that were repeated add up. */
+export const forgetReceipt = z.object({
+  personId: id,
+  /** By the box's clock, Unix ms. */
+  at: z.int(),
+  /** Tasks that asked for the person and were ended or had their question removed. */
+  tasks: z.int().min(0),
+  /** Of those tasks, matches that went; also out of reports not sent yet. */
+  matches: z.int().min(0),
+  /** Faces in the box's index that were the person's by their embeddings; with their pictures. */
+  sightings: z.int().min(0),
+});
+export type ForgetReceipt = z.infer<typeof forgetReceipt>;
+
+export const forgetPersonParams = z.strictObject({
+  personId: id,
+  document: z.strictObject({ url: z.url().max(2048), sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.int().min(1).max(33_554_432) }),
+});
+export type ForgetPersonParams = z.infer<typeof forgetPersonParams>;
+
+/** `accepted`: at work; asked again later it gives the receipt. */
+export const forgetPersonReply = z.union([
+  z.object({ receipt: forgetReceipt }),
+  z.object({ accepted: z.literal(true) }),
+  z.object({ error: taskError }),
+]);
+export type ForgetPersonReply = z.infer<typeof forgetPersonReply>;
+
+/** By what a box finds the faces it has to forget. A pack that it never had is none of its business. */
+export const forgetDocument = z.object({
+  personId: id,
+  packs: z.array(z.object({ packId: id, threshold: z.number().min(0).max(1), embeddings: z.array(z.base64()).min(1).max(64) })).max(64),
+});
+export type ForgetDocument = z.infer<typeof forgetDocument>;
+
 /** How far an edge is with its software; the first two are Star's, the others the box reports. */
 export const softwareStates = ['QUEUED', 'INITIATED', 'DOWNLOADING', 'DOWNLOADED', 'VERIFIED', 'UPDATING', 'UPDATED', 'FAILED'] as const;
 export type SoftwareState = (typeof softwareStates)[number];

@@ -171,7 +171,7 @@ withBrowser('a search: estimate, progress, matches with their pictures, coverage
   const from = on().range.from + 2 * minuteMs;
   await page.getByRole('menuitem', { name: 'Searches' }).click();
   await page.getByRole('button', { name: 'New search' }).click();
-  await page.getByText('Still to choose: people, cameras.').waitFor();
+  await page.getByText('Still to give: people, cameras, a purpose.').waitFor();
   for (const name of group()) await page.locator('.choices label', { hasText: name }).click();
   for (const community of ['East court', 'West court']) await page.getByText(community, { exact: true }).click();
   await page.getByText(`${on().cameras.length} cameras chosen of ${on().cameras.length}`).waitFor();
@@ -283,6 +283,58 @@ withBrowser('areas: a building, a camera in it, a role on it, and what cannot be
   expect(complaints.splice(0)).toEqual([expect.stringContaining('409')]);
 });
 
+interface Deletion {
+  completedAt: string | null;
+  edges: { state: string; receipt: { sightings: number } | null }[];
+}
+
+withBrowser('a second person for searches, and somebody deleted on Star and on every box, all of it in the audit log', async () => {
+  await page.getByRole('menuitem', { name: 'Approvals' }).click();
+  await page.locator('.el-switch').click();
+  await page.locator('.el-switch.is-checked').waitFor();
+  const [person] = (await on().api.all<{ id: string; name: string }>('/people')).filter(({ name }) => name === group().at(-1));
+  const cameraIds = on().cameras.map((camera) => camera.id);
+  const [from, to] = [on().range.from, on().range.from + minuteMs].map((ms) => new Date(ms).toISOString());
+  const draft = await on().api.createSearch({
+    name: 'Second look',
+    purpose: 'A lost child',
+    personIds: [person?.id as string],
+    cameraIds,
+    from,
+    to,
+  });
+  await on().api.startSearch(draft.id);
+  await page.getByText('Yours: somebody else has to decide.').waitFor();
+  await look('approvals');
+  await page.getByRole('link', { name: 'Second look' }).click();
+  await page.getByText('Waits for a second person.', { exact: false }).waitFor();
+  await look('awaiting-approval');
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.getByRole('button', { name: 'Yes' }).click();
+  await page.locator('h1', { hasText: 'stopped' }).waitFor();
+  await page.getByRole('menuitem', { name: 'Approvals' }).click();
+  await page.locator('.el-switch.is-checked').click();
+  await page.getByText('run without approval', { exact: false }).waitFor();
+
+  await page.getByRole('menuitem', { name: 'People' }).click();
+  await page.getByLabel(`Delete ${person?.name}`).click();
+  await page.getByRole('button', { name: 'Yes' }).click();
+  await page.getByLabel(`Delete ${person?.name}`).waitFor({ state: 'detached' });
+  await page.getByText('Deleted people').click();
+  await page.getByText('complete', { exact: true }).waitFor({ timeout: 60_000 });
+  const [deletion] = await on().api.all<Deletion>('/people/deletions');
+  expect(deletion?.edges.map((edge) => edge.state)).toEqual(['done', 'done']);
+  // Whom the boxes had seen walking past, they have forgotten.
+  expect(deletion?.edges.reduce((sum, edge) => sum + (edge.receipt?.sightings ?? 0), 0)).toBeGreaterThan(0);
+  await look('deletions');
+
+  await page.getByRole('menuitem', { name: 'Audit' }).click();
+  await page.getByText('Person deleted').first().waitFor();
+  await page.getByText('Matches looked at').first().waitFor();
+  await look('audit');
+  expect(complaints.splice(0)).toEqual([]);
+});
+
 withBrowser('boxes, the other language, and logging out', async () => {
   await page.getByRole('menuitem', { name: 'Boxes and cameras' }).click();
   await page.getByText('East gate').waitFor();
@@ -302,12 +354,16 @@ withBrowser('boxes, the other language, and logging out', async () => {
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: '中文' }).click();
   await page.getByRole('menuitem', { name: '人员库' }).waitFor();
-  const untranslated = /\b(searches|people|calibration|areas|roles|boxes|common|errors|fields|units|menu|users|account)\.[a-z]/i;
+  const untranslated =
+    /\b(searches|people|approvals|deletions|audit|calibration|areas|roles|boxes|common|errors|fields|units|menu|users|account)\.[a-z]/i;
   const pages = [
     { path: '/areas', there: '.areas .row', name: 'areas-zh' },
     { path: '/boxes', there: '.camera', name: 'boxes-zh' },
     { path: '/people', there: '.person', name: 'people-zh' },
     { path: '/people/calibration', there: 'polygon.different', name: 'calibration-zh' },
+    { path: '/people/deletions', there: '.place', name: 'deletions-zh' },
+    { path: '/approvals', there: '.el-radio-group', name: 'approvals-zh' },
+    { path: '/audit', there: '.el-table__row', name: 'audit-zh' },
     { path: '/searches/new', there: '.choices label', name: 'search-form-zh' },
     { path: '/users', there: '.el-table__row', name: 'users-zh' },
     { path: '/account', there: '.el-card button', name: 'account-zh' },

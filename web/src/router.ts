@@ -1,8 +1,11 @@
 import Vue from 'vue';
 import VueRouter from 'vue-router';
+import ApprovalList from './approvals/ApprovalList.vue';
 import AreasPage from './areas/AreasPage.vue';
+import AuditPage from './audit/AuditPage.vue';
 import BoxList from './boxes/BoxList.vue';
 import CalibrationPage from './people/CalibrationPage.vue';
+import DeletionList from './people/DeletionList.vue';
 import PersonList from './people/PersonList.vue';
 import SearchDetail from './searches/SearchDetail.vue';
 import SearchForm from './searches/SearchForm.vue';
@@ -26,11 +29,14 @@ export function createRouter(): VueRouter {
       { path: '/searches/:id([0-9a-f-]{36})', component: SearchDetail, props: true },
       { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
       { path: '/people/calibration', component: CalibrationPage },
+      { path: '/people/deletions', component: DeletionList },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
       { path: '/areas', component: AreasPage, meta: { menu: 'areas', icon: 'el-icon-office-building' } },
       { path: '/users', component: UserList, meta: { menu: 'users', icon: 'el-icon-s-custom', needs: 'users.read' } },
       { path: '/account', component: AccountPage },
       { path: '/software', component: SoftwarePage, meta: { menu: 'software', icon: 'el-icon-cpu' } },
+      { path: '/approvals', component: ApprovalList, meta: { menu: 'approvals', icon: 'el-icon-circle-check', needs: 'searches.approve' } },
+      { path: '/audit', component: AuditPage, meta: { menu: 'audit', icon: 'el-icon-document', needs: 'audit.read' } },
       { path: '*', redirect: '/searches' },
     ],
   });

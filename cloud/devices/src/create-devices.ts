@@ -15,7 +15,7 @@ import type { AreasPort } from './areas';
 import { setSharedAttributes } from './attributes/device-attributes';
 import { changeCamera, readCameraRefs, readCameras } from './cameras/manage-cameras';
 import { createDeviceHub } from './device-hub';
-import { changeEdge, readEdge, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
+import { changeEdge, readEdge, readEdgeRefs, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
 import { issueProvisioningKey, readProvisioningKeys, readRefusedEdges, removeProvisioningKey } from './edges/manage-provisioning-keys';
 import { defaultHubSettings, type HubSettings } from './hub/hub-settings';
 import { assignSoftware, readAssignment, readEdgeSoftware, readEdgesSoftware, unassignSoftware } from './ota/assign-software';
@@ -92,6 +92,7 @@ export function createDevices(deps: DevicesDeps) {
     readRefusedEdges: readRefusedEdges(deps),
     removeProvisioningKey: removeProvisioningKey(deps),
     readEdges: readEdges(edges),
+    listEdgeRefs: readEdgeRefs({ db }),
     readEdge: readEdge(edges),
     changeEdge: changeEdge(edges),
     removeEdge: removeEdge(edges),

@@ -51,6 +51,9 @@ export function devicesGrpcService(devices: Devices): readonly [typeof wire.Devi
       listCameras: unary(async ({ tenantId, cameraIds }: wire.ListCamerasRequest) => ({
         cameras: isId(tenantId) ? await devices.listCameraRefs(tenantId, cameraIds) : [],
       })),
+      listEdges: unary(async ({ tenantId }: wire.ListEdgesRequest) => ({
+        edges: isId(tenantId) ? await devices.listEdgeRefs(tenantId) : [],
+      })),
       askEdge: unary(async ({ tenantId, edgeId, method, paramsJson, timeoutMs }: wire.AskEdgeRequest) => {
         if (!isId(tenantId) || !isId(edgeId)) throw devicesErrors.error('edge.not_found', { edgeId });
         return { replyJson: (await devices.askEdge(tenantId, edgeId, method, paramsJson, timeoutMs)).replyJson };

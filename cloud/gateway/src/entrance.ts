@@ -22,6 +22,7 @@ export const entranceRoutes: readonly { readonly prefix: string; readonly servic
   { prefix: '/api/v1/people', service: 'search' },
   { prefix: '/api/v1/packs', service: 'search' },
   { prefix: '/api/v1/searches', service: 'search' },
+  { prefix: '/api/v1/approvals', service: 'search' },
   { prefix: '/objects', service: 'search' },
 ];
 
@@ -52,6 +53,10 @@ const passOn = (prefix: string, upstream: string): FastifyHttpProxyOptions => ({
   http: { requestOptions: { timeout: 60_000 } },
   replyOptions: {
     onError: (reply, { error }) => void reply.send(entranceErrors.error(codeOf(error), {}, error)),
-    rewriteRequestHeaders: (_request, headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !spoofable.includes(name))),
+    rewriteRequestHeaders: (request, headers) => ({
+      ...Object.fromEntries(Object.entries(headers).filter(([name]) => !spoofable.includes(name))),
+      // The services' audit log wants the client's address, not the gateway's; what a client says of itself is replaced.
+      'x-forwarded-for': request.ip,
+    }),
   },
 });

@@ -23,6 +23,8 @@ export * from './identity/area-scope';
 export * from './identity/audit';
 export * from './identity/identity';
 export * from './identity/identity-admin';
+export * from './identity/request-origin';
+export * from './identity/signed-document';
 export * from './identity/signing-key';
 export * from './identity/tokens';
 export * from './objects/disk';

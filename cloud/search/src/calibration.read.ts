@@ -1,5 +1,5 @@
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { Tx } from '@star/platform';
+import { type Caller, type Tx, who } from '@star/platform';
 import type { Calibration } from '@stardipper/proto';
 import { scoresOf } from './match.store';
 import type { SearchDeps } from './ports';
@@ -22,7 +22,8 @@ function count(histogram: number[], cosine: number): void {
  */
 export const readCalibration =
   (deps: SearchDeps) =>
-  async (tenantId: string): Promise<Calibration> => {
+  async (caller: Caller): Promise<Calibration> => {
+    const { tenantId } = caller;
     const { packId, defaultThreshold } = await packOf(deps)(tenantId);
     const [rows, verdicts] = await deps.database.tenant(
       tenantId,
@@ -37,6 +38,9 @@ export const readCalibration =
       if (score !== undefined) count(judged[verdict], score);
     }
     const people = new Set(chosen.map((row) => row.person_id)).size;
+    // No picture is shown, but everybody's face was compared.
+    const look = { action: 'calibration.viewed', subject: packId, details: { people, photos: chosen.length } };
+    await deps.database.tenant(tenantId, (tx) => deps.audit(tx, { ...who(caller), ...look }));
     return { packId, defaultThreshold, people, photos: chosen.length, sampled: rows.length > maxPhotos, ...pairs, ...judged };
   };
 

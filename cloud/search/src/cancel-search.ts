@@ -1,5 +1,6 @@
 import { type Caller, who } from '@star/platform';
 import { cancelTaskParams, objectKeys, type Search } from '@stardipper/proto';
+import { endApproval } from './approval.store';
 import { deleteDoomed } from './delete-doomed';
 import { doomMatches, doomObjects } from './doomed.store';
 import type { SearchDeps } from './ports';
@@ -7,7 +8,9 @@ import { searchError } from './search.errors';
 import { readSearch } from './search.read';
 import { announceChange, deleteSearchRow, lockSearch, tasksOf, writeSearchState } from './search.store';
 import { commandKey } from './start-search';
-import { isFinalTask } from './task-state';
+import { isFinalTask, type SearchState } from './task-state';
+
+const cancellable: ReadonlySet<SearchState> = new Set(['draft', 'awaiting_approval', 'running']);
 
 /**
  * The search is cancelled at once; every box that still works is told, and its last reports are still taken.
@@ -21,7 +24,7 @@ export const cancelSearch =
       const search = await lockSearch(tx, searchId);
       if (!search) throw searchError('search.not_found', { searchId });
       if (search.state === 'cancelled') return;
-      if (search.state !== 'draft' && search.state !== 'running') throw searchError('search.already_final', { state: search.state });
+      if (!cancellable.has(search.state)) throw searchError('search.already_final', { state: search.state });
       const working = (await tasksOf(tx, [searchId])).filter((task) => !isFinalTask(task.state));
       for (const task of working) {
         await deps.writeEvent(tx, {
@@ -39,6 +42,8 @@ export const cancelSearch =
         });
       }
       const now = deps.now();
+      const { userId, username } = caller;
+      await endApproval(tx, searchId, { state: 'withdrawn', at: now, by: { userId, username } });
       await writeSearchState(tx, searchId, { state: 'cancelled', cancelledAt: now, finishedAt: working.length === 0 ? now : null });
       await announceChange(tx, searchId);
       await deps.audit(tx, { ...who(caller), action: 'search.cancelled', subject: searchId });
@@ -58,7 +63,7 @@ export const deleteSearch =
       const search = await lockSearch(tx, searchId);
       if (!search) throw searchError('search.not_found', { searchId });
       const tasks = await tasksOf(tx, [searchId]);
-      if (search.state === 'running' || !tasks.every((task) => isFinalTask(task.state)))
+      if (search.state === 'running' || search.state === 'awaiting_approval' || !tasks.every((task) => isFinalTask(task.state)))
         throw searchError('search.not_final', { state: search.state });
       await doomObjects(tx, tenantId, [objectKeys.query(tenantId, searchId)]);
       await doomMatches(tx, tenantId, searchId);

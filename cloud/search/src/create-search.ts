@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LimitsOf, limitsByDefault } from '@star/platform';
+import { isApprovalRequired } from './approval.store';
+import { decideApproval, lapseApprovals, readApprovalRule, readApprovals, setApprovalRule } from './approve-search';
+import { askBoxesToForget } from './ask-boxes-to-forget';
 import { readCalibration } from './calibration.read';
 import { cancelSearch, deleteSearch } from './cancel-search';
 import { deleteDoomed } from './delete-doomed';
+import { deletePerson } from './delete-person';
 import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
@@ -10,8 +14,9 @@ import { createSignals, followSearch } from './follow-search';
 import { keepPacksReady } from './keep-packs-ready';
 import { readMatches, setVerdict } from './matches';
 import { readPackInUse } from './pack.read';
-import { addPhoto, changePerson, createPerson, deletePerson, deletePhoto, getPeople, getPerson } from './people';
+import { addPhoto, changePerson, createPerson, deletePhoto, getPeople, getPerson } from './people';
 import { defaultSearchSettings, type SearchDeps, type SearchSettings } from './ports';
+import { readDeletion, readDeletions } from './read-deletions';
 import { readCoveragePage, readSearch, readSearches } from './search.read';
 import { onSeenSearch } from './see-searches';
 import { startSearch } from './start-search';
@@ -19,9 +24,11 @@ import { takeAssignment } from './take-assignment';
 import { takeReport } from './take-report';
 import { takeRpcResult } from './take-rpc-result';
 
-export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now' | 'limitsOf'> {
+export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now' | 'limitsOf' | 'needsApproval'> {
   /** The same for every tenant unless told. */
   readonly limitsOf?: LimitsOf;
+  /** What the tenant chose by `setApprovalRule` unless told. */
+  readonly needsApproval?: SearchDeps['needsApproval'];
   readonly settings?: Partial<SearchSettings>;
   readonly now?: () => Date;
   /** What the sweep could not do; it tries again. */
@@ -36,23 +43,34 @@ export function createSearch(options: SearchOptions) {
     ...options,
     limitsOf: options.limitsOf ?? limitsByDefault,
     now: options.now ?? (() => new Date()),
+    needsApproval: options.needsApproval ?? ((tenantId) => options.database.tenant(tenantId, (tx) => isApprovalRequired(tx, tenantId))),
     settings: { ...defaultSearchSettings, ...options.settings },
   };
   const signals = createSignals();
   const expire = expireTasks(deps);
   const sweepDoomed = deleteDoomed(deps);
+  const lapse = lapseApprovals(deps);
+  const forget = askBoxesToForget(deps);
   return {
     createPerson: createPerson(deps),
     changePerson: changePerson(deps),
     getPerson: getPerson(deps),
     getPeople: getPeople(deps),
     deletePerson: deletePerson(deps),
+    readDeletion: readDeletion(deps),
+    readDeletions: readDeletions(deps),
+    askBoxesToForget: forget,
     addPhoto: addPhoto(deps),
     deletePhoto: deletePhoto(deps),
     readPackInUse: readPackInUse(deps),
     readCalibration: readCalibration(deps),
     draftSearch: draftSearch(deps),
     startSearch: onSeenSearch(deps, 'searches.write', startSearch(deps)),
+    decideApproval: onSeenSearch(deps, 'searches.approve', decideApproval(deps)),
+    readApprovals: readApprovals(deps),
+    readApprovalRule: readApprovalRule(deps),
+    setApprovalRule: setApprovalRule(deps),
+    lapseApprovals: lapse,
     cancelSearch: onSeenSearch(deps, 'searches.write', cancelSearch(deps)),
     deleteSearch: onSeenSearch(deps, 'searches.write', deleteSearch(deps)),
     readSearch: onSeenSearch(deps, 'searches.read', ({ tenantId }, searchId) => readSearch(deps)(tenantId, searchId)),
@@ -71,7 +89,7 @@ export function createSearch(options: SearchOptions) {
       await signals.listen(deps.database, signal);
       void keepPacksReady(deps, signal, options.onEmbedError);
       void keepPhotosEmbedded(deps, signal, options.onEmbedError);
-      void sweep(signal, deps.settings.sweepEveryMs, [expire, sweepDoomed], options.onSweepError);
+      void sweep(signal, deps.settings.sweepEveryMs, [expire, lapse, sweepDoomed, forget], options.onSweepError);
     },
   };
 }

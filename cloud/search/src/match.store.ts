@@ -180,3 +180,56 @@ export async function matchesByIds(
 
 export const deleteMatches = (analytics: Analytics, tenantId: string, searchId: string): Promise<void> =>
   analytics.forTenant(tenantId).remove('search_matches', 'search_id', searchId);
+
+export const deleteMatchesOfPerson = (analytics: Analytics, tenantId: string, personId: string): Promise<void> =>
+  analytics.forTenant(tenantId).remove('search_matches', 'person_id', personId);
+
+/** Distinct matches of a person in all of the tenant's searches. */
+export async function countMatchesOfPerson(analytics: Analytics, tenantId: string, personId: string): Promise<number> {
+  const rows = await analytics
+    .forTenant(tenantId)
+    .query<{ n: string | number }>(
+      'SELECT uniqExact(search_id, match_id) AS n FROM search_matches WHERE tenant_id = {tenant:UUID} AND person_id = {person:UUID}',
+      { person: personId },
+    );
+  return Number(rows[0]?.n ?? 0);
+}
+
+/** A picture by the box that has it and the face it shows. */
+export interface CropRef {
+  readonly edgeId: string;
+  readonly sightingId: string;
+}
+
+async function pageCrops(
+  analytics: Analytics,
+  tenantId: string,
+  which: string,
+  params: Record<string, unknown>,
+  after: CropRef | undefined,
+  limit: number,
+): Promise<CropRef[]> {
+  const rows = await analytics.forTenant(tenantId).query<{ edge_id: string; sighting_id: string }>(
+    `SELECT DISTINCT edge_id, sighting_id FROM search_matches WHERE tenant_id = {tenant:UUID} AND ${which}
+       AND (toString(edge_id), sighting_id) > ({afterEdge:String}, {afterSighting:String})
+     ORDER BY toString(edge_id), sighting_id LIMIT {limit:UInt32}`,
+    { ...params, afterEdge: after?.edgeId ?? '', afterSighting: after?.sightingId ?? '', limit },
+  );
+  return rows.map((row) => ({ edgeId: row.edge_id, sightingId: row.sighting_id }));
+}
+
+export const pageCropsOfPerson = (analytics: Analytics, tenantId: string, personId: string, after: CropRef | undefined, limit: number) =>
+  pageCrops(analytics, tenantId, 'person_id = {person:UUID}', { person: personId }, after, limit);
+
+/** Those that no other search has. */
+export const pageCropsOfSearch = (analytics: Analytics, tenantId: string, searchId: string, after: CropRef | undefined, limit: number) =>
+  pageCrops(
+    analytics,
+    tenantId,
+    `search_id = {search:UUID} AND (edge_id, sighting_id) NOT IN (
+       SELECT edge_id, sighting_id FROM search_matches WHERE tenant_id = {tenant:UUID} AND search_id != {search:UUID}
+         AND sighting_id IN (SELECT sighting_id FROM search_matches WHERE tenant_id = {tenant:UUID} AND search_id = {search:UUID}))`,
+    { search: searchId },
+    after,
+    limit,
+  );

@@ -1,9 +1,10 @@
-import { type Caller, type Tx, who } from '@star/platform';
+import { type Caller, who } from '@star/platform';
 import { type Match, objectKeys, type Page } from '@stardipper/proto';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor } from './cursor';
 import { listMatches, type MatchFilter, matchesByIds, type StoredMatch } from './match.store';
 import type { SearchDeps } from './ports';
+import { recordCropsLook } from './record-look';
 import { searchError } from './search.errors';
 import { requireSearch } from './search.read';
 import { announceChange, lockSearch, logMatches } from './search.store';
@@ -47,9 +48,9 @@ export const setVerdict =
 /** Adds verdicts and signed addresses of the crops that the boxes have uploaded so far. */
 export async function showMatches(deps: SearchDeps, caller: Caller, searchId: string, matches: readonly StoredMatch[]): Promise<Match[]> {
   const crops = await Promise.all(matches.map((match) => cropUrl(deps, caller.tenantId, match)));
-  const seen = matches.filter((_, i) => crops[i] !== null).map((match) => match.id);
+  const seen = matches.filter((_, i) => crops[i] !== null);
   const verdicts = await deps.database.tenant(caller.tenantId, async (tx) => {
-    await recordLook(deps, tx, caller, searchId, seen);
+    await recordCropsLook(deps, tx, caller, searchId, seen);
     return new Map(
       (
         await verdictsOf(
@@ -74,10 +75,6 @@ export async function showMatches(deps: SearchDeps, caller: Caller, searchId: st
     cropUrl: crops[i] ?? null,
     verdict: verdicts.get(match.id) ?? 'unreviewed',
   }));
-}
-
-async function recordLook(deps: SearchDeps, tx: Tx, caller: Caller, searchId: string, matchIds: readonly string[]): Promise<void> {
-  if (matchIds.length > 0) await deps.audit(tx, { ...who(caller), action: 'crops.viewed', subject: searchId, details: { matchIds } });
 }
 
 async function cropUrl(deps: SearchDeps, tenantId: string, match: StoredMatch): Promise<string | null> {

@@ -18,6 +18,6 @@ export class PacksController {
   @Get('in-use/calibration')
   @ZodAnswer(calibration)
   calibration(@CurrentCaller() caller: Caller) {
-    return this.search.readCalibration(caller.tenantId);
+    return this.search.readCalibration(caller);
   }
 }

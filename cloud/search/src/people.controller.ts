@@ -3,7 +3,7 @@ import { Controller, Delete, Get, HttpCode, Inject, Patch, Post, Req } from '@ne
 import { ApiConsumes } from '@nestjs/swagger';
 import type { Caller } from '@star/platform';
 import { CurrentCaller, ZodAnswer, ZodBody, ZodParam, ZodQuery } from '@star/platform/nest';
-import { createPerson, uuid as id, page, person } from '@stardipper/proto';
+import { createPerson, uuid as id, page, person, personDeletion } from '@stardipper/proto';
 import { z } from 'zod';
 import type { SearchService } from './create-search';
 import { readPhoto } from './photo-body';
@@ -26,6 +26,18 @@ export class PeopleController {
   @ZodAnswer(person, 201)
   create(@CurrentCaller() caller: Caller, @ZodBody(createPerson) input: z.infer<typeof createPerson>) {
     return this.search.createPerson(caller, input);
+  }
+
+  @Get('deletions')
+  @ZodAnswer(page(personDeletion))
+  deletions(@CurrentCaller() caller: Caller, @ZodQuery(peopleQuery) query: z.infer<typeof peopleQuery>) {
+    return this.search.readDeletions(caller, query);
+  }
+
+  @Get(':personId/deletion')
+  @ZodAnswer(personDeletion)
+  deletion(@CurrentCaller() caller: Caller, @ZodParam('personId', id) personId: string) {
+    return this.search.readDeletion(caller, personId);
   }
 
   @Get(':personId')

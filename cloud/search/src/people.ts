@@ -7,12 +7,10 @@ import { doomObjects, forgetDoomedObject } from './doomed.store';
 import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
 import {
   countPeople,
-  deletePersonRow,
   deletePhotoRow,
   findPerson,
   insertPerson,
   insertPhoto,
-  isSearchedFor,
   listPeople,
   type PersonRow,
   photosOf,
@@ -20,6 +18,7 @@ import {
 } from './person.store';
 import { checkPhoto } from './photo-check';
 import type { SearchDeps } from './ports';
+import { recordPhotosLook } from './record-look';
 import { searchError } from './search.errors';
 import { embedderOf } from './tenant-pack';
 
@@ -135,25 +134,6 @@ export const deletePhoto =
     await deleteDoomed(deps)();
   };
 
-/** Refused with `person.in_use` while a search for the person runs: cancel that first. */
-export const deletePerson =
-  (deps: SearchDeps) =>
-  async (caller: Caller, id: string): Promise<void> => {
-    await deps.database.tenant(caller.tenantId, async (tx) => {
-      (await findPerson(tx, id, true)) ?? notFound(id);
-      if (await isSearchedFor(tx, caller.tenantId, id)) throw searchError('person.in_use', { personId: id });
-      const photos = await photosOf(tx, [id]);
-      await doomObjects(
-        tx,
-        caller.tenantId,
-        photos.map((photo) => photo.object_key),
-      );
-      await deletePersonRow(tx, id);
-      await deps.audit(tx, { ...who(caller), action: 'person.deleted', subject: id, details: { photos: photos.length } });
-    });
-    await deleteDoomed(deps)();
-  };
-
 function notFound(personId: string): never {
   throw searchError('person.not_found', { personId });
 }
@@ -162,10 +142,7 @@ function notFound(personId: string): never {
 async function lookAtPhotos(deps: SearchDeps, tx: Tx, caller: Caller, personIds: readonly string[]): Promise<PhotoForPack[]> {
   if (personIds.length === 0) return [];
   const photos = await photosForPack(tx, personIds);
-  for (const personId of new Set(photos.map((photo) => photo.person_id))) {
-    const seen = photos.filter((photo) => photo.person_id === personId).map((photo) => photo.id);
-    await deps.audit(tx, { ...who(caller), action: 'photos.viewed', subject: personId, details: { photoIds: seen } });
-  }
+  await recordPhotosLook(deps, tx, caller, photos);
   return photos;
 }
 

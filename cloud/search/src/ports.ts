@@ -1,10 +1,17 @@
 import type { Analytics, AreasVisibleTo, Audit, Database, FirstTime, LimitsOf, Objects, WriteEvent } from '@star/platform';
 import type { devices } from '@stardipper/proto';
 
+export interface EdgeRef {
+  readonly edgeId: string;
+  readonly edgeName: string;
+}
+
 /** What search needs to know of devices (star.v1.DevicesService): in process, or over gRPC. */
 export interface EdgeDirectory {
   /** Cameras of the tenant; unknown and foreign ids are left out. No ids means all. */
   listCameras(tenantId: string, cameraIds: readonly string[]): Promise<devices.CameraRef[]>;
+  /** Every box of the tenant, online or not. */
+  listEdges(tenantId: string): Promise<EdgeRef[]>;
   /** A two-way RPC to a box that is online now; rejects when it is not or does not answer within `timeoutMs`. Answers the reply as JSON text. */
   askEdge(tenantId: string, edgeId: string, method: string, paramsJson: string, timeoutMs: number): Promise<string>;
 }
@@ -64,6 +71,8 @@ export interface SearchSettings {
   readonly maxRangeMs: number;
   /** How long boxes may work on a task, ms. S3 signs no address for longer than seven days. */
   readonly taskLifetimeMs: number;
+  /** How long a search waits for a second person's approval, ms. */
+  readonly approvalLifetimeMs: number;
   /** How long after expiry Star waits for a box's last reports, ms. */
   readonly expiryGraceMs: number;
   /** How long an estimate waits for a box, ms. */
@@ -92,6 +101,7 @@ export interface SearchSettings {
 export const defaultSearchSettings: SearchSettings = {
   maxRangeMs: 31 * 86_400_000,
   taskLifetimeMs: 72 * 3_600_000,
+  approvalLifetimeMs: 72 * 3_600_000,
   expiryGraceMs: 3_600_000,
   estimateTimeoutMs: 5_000,
   pricePerCameraHour: '0.10',
@@ -117,6 +127,8 @@ export interface SearchDeps {
   readonly audit: Audit;
   readonly areasVisibleTo: AreasVisibleTo;
   readonly limitsOf: LimitsOf;
+  /** Whether the tenant wants a second person's approval before a search runs. */
+  readonly needsApproval: (tenantId: string) => Promise<boolean>;
   readonly now: () => Date;
   readonly settings: SearchSettings;
 }

@@ -1,6 +1,7 @@
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { leaveBodiesUnread } from '@star/platform/nest';
+import { ApprovalsController } from './approvals.controller';
 import type { SearchService } from './create-search';
 import { PacksController } from './packs.controller';
 import { PeopleController } from './people.controller';
@@ -22,7 +23,13 @@ export class SearchModule implements OnModuleInit, OnModuleDestroy {
   static forRoot(search: SearchService, options: { consume?: boolean } = {}): DynamicModule {
     return {
       module: SearchModule,
-      controllers: [PeopleController, PacksController, SearchesController, ...(options.consume === false ? [] : [SearchConsumer])],
+      controllers: [
+        PeopleController,
+        PacksController,
+        SearchesController,
+        ApprovalsController,
+        ...(options.consume === false ? [] : [SearchConsumer]),
+      ],
       providers: [{ provide: SEARCH, useValue: search }],
     };
   }

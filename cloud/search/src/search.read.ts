@@ -1,6 +1,7 @@
 import type { Caller, Tx } from '@star/platform';
-import type { CoverageRow, CoverageTotals, Page, Search, SearchTask } from '@stardipper/proto';
+import type { Approval, CoverageRow, CoverageTotals, Page, Search, SearchTask } from '@stardipper/proto';
 import { z } from 'zod';
+import { type ApprovalRow, approvalsOf } from './approval.store';
 import { type KindTotals, noTotals, sumOf } from './coverage';
 import { readCoverage } from './coverage.store';
 import { byAge, decodeCursor, encodeCursor } from './cursor';
@@ -18,7 +19,8 @@ export const readSearch =
   (tenantId: string, searchId: string): Promise<Search> =>
     deps.database.tenant(tenantId, async (tx) => {
       const [row, tasks] = await searchWithTasks(tx, searchId);
-      return shownSearch(row, tasks);
+      const [approval] = await approvalsOf(tx, [searchId]);
+      return shownSearch(row, tasks, approval);
     });
 
 /** A report that commits between two statements would show a search that runs with all its tasks ended. */
@@ -41,16 +43,16 @@ export const readSearches =
     return deps.database.tenant(caller.tenantId, async (tx) => {
       const rows = await listSearches(tx, caller.tenantId, seen, before, query.limit + 1);
       const page = rows.slice(0, query.limit);
-      const tasks = await tasksOf(
-        tx,
-        page.map((row) => row.id),
-      );
+      const ids = page.map((row) => row.id);
+      const tasks = await tasksOf(tx, ids);
+      const approvals = await approvalsOf(tx, ids);
       const last = page.at(-1);
       return {
         items: page.map((row) =>
           shownSearch(
             row,
             tasks.filter((task) => task.search_id === row.id),
+            approvals.find((approval) => approval.search_id === row.id),
           ),
         ),
         nextCursor: rows.length > page.length && last ? encodeCursor(listName, [last.position, last.id]) : null,
@@ -133,12 +135,13 @@ function shownTask(row: TaskRow): SearchTask {
   };
 }
 
-export function shownSearch(row: SearchRow, tasks: readonly TaskRow[]): Search {
+export function shownSearch(row: SearchRow, tasks: readonly TaskRow[], approval?: ApprovalRow): Search {
   return {
     id: row.id,
     name: row.name,
     purpose: row.purpose,
     state: row.state,
+    approval: approval ? shownApproval(approval) : null,
     personIds: row.person_ids,
     cameraIds: row.camera_ids,
     from: new Date(row.from_ms).toISOString(),
@@ -155,3 +158,13 @@ export function shownSearch(row: SearchRow, tasks: readonly TaskRow[]): Search {
     finishedAt: row.finished_at?.toISOString() ?? null,
   };
 }
+
+export const shownApproval = (row: ApprovalRow): Approval => ({
+  state: row.state,
+  requestedBy: { id: row.requested_by, username: row.requested_by_name },
+  requestedAt: row.requested_at.toISOString(),
+  expiresAt: row.expires_at.toISOString(),
+  decidedBy: row.decided_by === null ? null : { id: row.decided_by, username: row.decided_by_name ?? '' },
+  decidedAt: row.decided_at?.toISOString() ?? null,
+  reason: row.reason,
+});

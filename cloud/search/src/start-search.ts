@@ -6,6 +6,7 @@ import { embeddingsOf, peopleForPack } from './embedding.store';
 import { byEdge, chunks, maxCamerasOfTask, taskCameras } from './estimate-search';
 import { holdPeople } from './person.store';
 import type { SearchDeps } from './ports';
+import { requestApproval } from './request-approval';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
 import { announceChange, countRunning, findSearch, insertTask, lockSearch, type SearchRow, writeSearchState } from './search.store';
@@ -15,8 +16,10 @@ const envelopeBytes = 1_024;
 
 /**
  * One task per box, more where a box has over 256 of the cameras. Tasks, state and outgoing commands are one
- * transaction; starting again what was started answers the search as it is. Throws `search.already_final` for a
- * cancelled draft, `quota.exceeded` while as many searches run as the tenant may have, and `search.person_unknown` and the like when the question no longer holds.
+ * transaction; starting again what was started answers the search as it is. Where the tenant wants a second person's
+ * approval, it waits for that first. Throws `search.already_final` for a cancelled or refused draft, `quota.exceeded`
+ * while as many searches run as the tenant may have, and `search.person_unknown` and the like when the question no
+ * longer holds.
  */
 export const startSearch =
   (deps: SearchDeps) =>
@@ -28,22 +31,29 @@ export const startSearch =
       // Asked before the transaction: a slow neighbour must not hold the row.
       const cameras = await requireCameras(deps, caller, draft.camera_ids);
       const limits = await deps.limitsOf(tenantId);
-      await deps.database.tenant(tenantId, (tx) => start(deps, tx, caller, searchId, cameras, limits));
-    } else if (draft.state === 'cancelled' && draft.started_at === null) throw searchError('search.already_final', { state: draft.state });
+      const needsApproval = await deps.needsApproval(tenantId);
+      await deps.database.tenant(tenantId, async (tx) => {
+        const search = await lockSearch(tx, searchId);
+        if (search?.state !== 'draft') return;
+        if (needsApproval) await requestApproval(deps, tx, caller, search);
+        else await beginSearch(deps, tx, caller, search, cameras, limits);
+      });
+    } else if (draft.started_at === null && (draft.state === 'cancelled' || draft.state === 'refused'))
+      throw searchError('search.already_final', { state: draft.state });
     return readSearch(deps)(tenantId, searchId);
   };
 
-async function start(
+/** Runs the search, whose row is locked, from here on. */
+export async function beginSearch(
   deps: SearchDeps,
   tx: Tx,
   caller: Caller,
-  searchId: string,
+  search: SearchRow,
   cameras: readonly devices.CameraRef[],
   limits: Limits,
 ): Promise<void> {
-  const search = await lockSearch(tx, searchId);
-  if (search?.state !== 'draft') return;
   const { tenantId } = caller;
+  const searchId = search.id;
   await requireRoom(tx, tenantId, 'searchesInFlight', limits.searchesInFlight, () => countRunning(tx, tenantId));
   const now = deps.now();
   const expiresAt = new Date(now.getTime() + deps.settings.taskLifetimeMs);

@@ -2,6 +2,7 @@ import type { BusRecord, Tx } from '@star/platform';
 import { isFinal, type TaskReport, taskReport } from '@stardipper/proto';
 import { type KindTotals, type LedgerRow, rowsOfReport, sumOf } from './coverage';
 import { clearFilled, fillCoverage, layCoverage } from './coverage.store';
+import { deletedAmong, doomPerson } from './deletion.store';
 import { countMatches, insertMatches, matchIdOf } from './match.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
@@ -48,16 +49,18 @@ export const takeReport =
       if (!task || !search) throw searchError('report.task_unknown', { taskId: report.taskId });
       if (task.edge_id !== message.edgeId) throw searchError('report.foreign', { taskId: report.taskId, edgeId: message.edgeId });
       const repeated = report.seq <= task.settled_seq || (await isEarlyReport(tx, task.id, report.seq));
-      return repeated ? undefined : { task, search };
+      return repeated ? undefined : { task, search, deleted: await deletedAmong(tx, search.person_ids) };
     });
     if (!known) return;
     checkAgainst(report, known.task, known.search);
+    // A box that has not heard yet may still report somebody who was deleted.
+    const matches = report.matches.filter((match) => !known.deleted.has(match.personId));
     let stored = 0;
-    if (report.matches.length > 0) {
-      await insertMatches(deps.analytics, tenantId, known.task, report.seq, report.matches);
+    if (matches.length > 0) {
+      await insertMatches(deps.analytics, tenantId, known.task, report.seq, matches);
       stored = await countMatches(deps.analytics, tenantId, known.task);
     }
-    await deps.database.tenant(tenantId, (tx) => applyReport(deps, tx, tenantId, report, stored));
+    await deps.database.tenant(tenantId, (tx) => applyReport(deps, tx, tenantId, { ...report, matches }, stored));
   };
 
 function parseReport(bodyJson: string, reportId: string, taskId: string): TaskReport {
@@ -111,7 +114,10 @@ async function applyReport(deps: SearchDeps, tx: Tx, tenantId: string, report: T
   task = { ...task, settled_seq: settled, matches: Math.max(task.matches, storedMatches), ...newest(task, report) };
   await settleTask(deps, tx, tenantId, search, before, task);
   const revision = await announceChange(tx, search.id);
-  const matchIds = [...new Set(report.matches.map(matchIdOf))];
+  // Deleted since the matches were stored: they are removed once more.
+  const deleted = await deletedAmong(tx, [...new Set(report.matches.map((match) => match.personId))]);
+  for (const personId of deleted) await doomPerson(tx, tenantId, personId);
+  const matchIds = [...new Set(report.matches.filter((match) => !deleted.has(match.personId)).map(matchIdOf))];
   if (matchIds.length === 0) return;
   await logMatches(tx, tenantId, search.id, revision, matchIds);
   await deps.writeEvent(tx, {

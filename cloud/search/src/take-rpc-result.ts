@@ -3,6 +3,7 @@ import { createTaskReply, type TaskError } from '@stardipper/proto';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { announceChange, findTask, lockSearch, type TaskRow } from './search.store';
+import { takeForgetReceipt } from './take-forget-receipt';
 import { isUuid, settleTask } from './take-report';
 
 const group = 'search';
@@ -10,17 +11,19 @@ const group = 'search';
 type Result = BusRecord<'device.rpc.finished.v1'>['message'];
 
 /**
- * What became of a createTask: accepted, or failed with the box's code or the transport's. Answers of other methods
+ * What became of a createTask: accepted, or failed with the box's code or the transport's; of a forgetPerson see
+ * `takeForgetReceipt`. Answers of other methods
  * are none of its business; a cancelled task says so itself, in its reports.
  */
 export const takeRpcResult =
   (deps: SearchDeps) =>
   async (record: BusRecord<'device.rpc.finished.v1'>): Promise<void> => {
     const { tenantId, message } = record;
-    if (message.method !== 'createTask') return;
+    if (message.method !== 'createTask' && message.method !== 'forgetPerson') return;
     await deps.database.tenant(tenantId, async (tx) => {
       if (!(await deps.firstTime(tx, group, record.id))) return;
-      await applyResult(deps, tx, tenantId, message);
+      if (message.method === 'forgetPerson') await takeForgetReceipt(deps, tx, tenantId, message);
+      else await applyResult(deps, tx, tenantId, message);
     });
   };
 

@@ -135,7 +135,7 @@ describe('quotas', () => {
         const operator = await anOperator(world, 1);
         const personIds = [await aPerson(world, operator)];
         const search = limited({ searchesInFlight });
-        const input = { name: '', purpose: '', personIds, cameraIds: operator.cameraIds, priority: 3 as const, ...anHour() };
+        const input = { name: '', personIds, cameraIds: operator.cameraIds, priority: 3 as const, ...anHour() };
         const drafts = await Promise.all(Array.from({ length: tries }, () => search.draftSearch(operator.caller, input)));
         const start = ({ id }: { id: string }) => search.startSearch(operator.caller, id);
         const refused = refusedWith(await Promise.allSettled(drafts.map(start)));

@@ -6,17 +6,19 @@ import {
   type Database,
   type DiskObjects,
   keepUp,
+  loadSigningKey,
   type Metrics,
   openAnalytics,
   openDatabase,
   openKafkaBus,
   openPostgresBus,
+  type SigningKey,
   startRelay,
 } from '@star/platform';
 import type { Logger } from 'pino';
 import { type Identity, openIdentity } from './identity';
 import { openObjects } from './objects';
-import { lastingSecret } from './secrets';
+import { auditKeyPath, lastingSecret } from './secrets';
 import type { AppSettings } from './settings';
 
 /** The ports of the platform, opened for one application process. */
@@ -31,6 +33,8 @@ export interface Base {
   readonly identity: Identity;
   /** Encrypts recorder passwords at rest. */
   readonly credentialsKey: Buffer;
+  /** Signs the ends of audit chains. */
+  readonly auditKey: SigningKey;
   close(): Promise<void>;
 }
 
@@ -69,6 +73,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     objects,
     identity: await openIdentity(settings, database, log),
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
+    auditKey: await loadSigningKey(auditKeyPath(settings.STAR_DATA)),
     close: async () => {
       upkeep.abort();
       await Promise.all([upkept, relay.stop()]);

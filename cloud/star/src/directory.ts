@@ -16,6 +16,12 @@ export function connectDirectory(address: string): EdgeDirectory & { close(): vo
       );
       return answer.cameras;
     },
+    listEdges: async (tenantId) => {
+      const answer = await call<devices.ListEdgesResponse>((done) =>
+        client.listEdges({ tenantId }, new Metadata(), { deadline: Date.now() + 10_000 }, done),
+      );
+      return answer.edges;
+    },
     askEdge: async (tenantId, edgeId, method, paramsJson, timeoutMs) => {
       const answer = await call<devices.AskEdgeResponse>((done) =>
         client.askEdge(

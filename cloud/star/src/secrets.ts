@@ -24,4 +24,8 @@ export async function makeSecrets(data: string): Promise<void> {
 }
 
 const secretNames = ['objects', 'credentials', 'identity'] as const;
+/** Signs the ends of audit chains; not the tokens' key, which may be changed. */
+export const auditKeyPath = (data: string): string => join(data, 'keys', 'audit.json');
+/** The signed heads of the audit log, day by day. */
+export const auditHeadsFolder = (data: string): string => join(data, 'audit-heads');
 export const signingKeyPath = (data: string): string => join(data, 'keys', 'signing.json');

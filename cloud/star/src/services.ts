@@ -2,11 +2,12 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { countOnAreas, createDevices, type Devices, DevicesModule, devicesGrpcService, moveOnAreas } from '@star/devices';
 import { type AreasVisibleTo, firstTime, writeEvent, writeEvents } from '@star/platform';
 import { connectMizar, createSearch, type EdgeDirectory, type Embedders, SearchModule } from '@star/search';
-import { createTenants, holdArea, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
+import { AuditModule, createAudit, createTenants, holdArea, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
 import { objectKeys } from '@stardipper/proto';
 import type { Base } from './base';
 import { connectPacks } from './connect-packs';
 import { connectDirectory } from './directory';
+import { auditHeadsFolder } from './secrets';
 import { serveInside } from './serve-inside';
 import type { Role } from './settings';
 
@@ -43,7 +44,14 @@ export function composeServices(base: Base, role: Role): Services {
   });
   stops.push(async () => ended.abort());
   if (runs('tenants')) {
-    modules.push(TenantsModule.forRoot(tenants));
+    const audit = composeAudit(base);
+    modules.push(TenantsModule.forRoot(tenants), AuditModule.forRoot(audit));
+    const auditing = new AbortController();
+    const audited = audit.run(auditing.signal);
+    stops.push(() => {
+      auditing.abort();
+      return audited;
+    });
     starts.push(() => openFirstTenant(base, tenants));
   }
   const devices = runs('devices') ? composeDevices(base, tenants) : undefined;
@@ -84,6 +92,15 @@ async function openFirstTenant({ settings }: Base, tenants: Tenants): Promise<Re
     await tenants.createTenant({ name, admin: { username, displayName: username, password } }, { ifAbsent: true });
   return {};
 }
+
+const composeAudit = (base: Base) =>
+  createAudit({
+    database: base.database,
+    objects: base.objects,
+    key: base.auditKey,
+    headsFolder: auditHeadsFolder(base.settings.STAR_DATA),
+    log: base.log,
+  });
 
 function composeDevices(base: Base, tenants: Tenants): Devices {
   return createDevices({
@@ -134,6 +151,7 @@ function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embed
 
 const inProcess = (devices: Devices): EdgeDirectory & { close(): void } => ({
   listCameras: (tenantId, cameraIds) => devices.listCameraRefs(tenantId, cameraIds),
+  listEdges: (tenantId) => devices.listEdgeRefs(tenantId),
   askEdge: async (...question) => (await devices.askEdge(...question)).replyJson,
   close: () => undefined,
 });

@@ -1,6 +1,5 @@
 import { createArea, mergeAreas, moveArea, removeArea, renameArea } from './areas/manage-areas';
 import { readArea, readAreas } from './areas/read-areas';
-import { readAudit } from './audit';
 import { createTenant } from './create-tenant';
 import type { TenantsDeps } from './deps';
 import { createAreaAccess } from './grants/area-access';
@@ -37,7 +36,6 @@ export const createTenants = (deps: TenantsDeps) => {
     giveGrant: giveGrant(grants),
     withdrawGrant: withdrawGrant(grants),
     readGrants: readGrants(grants),
-    readAudit: readAudit(deps),
   };
 };
 

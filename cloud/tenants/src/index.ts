@@ -3,12 +3,18 @@ import { join } from 'node:path';
 
 export type { Hanging, HangsOnAreas } from './areas/ports';
 export { type HeldArea, holdArea } from './areas/read-areas';
-export { type AuditLine, auditLine, recordAudit } from './audit';
+export { recordAudit } from './audit';
+export { AuditModule } from './audit.module';
+export { type HeadDocument, readHeadFiles } from './audit-heads';
+export { createSeal, createSealChecker } from './audit-seal';
+export { listAuditTenants } from './audit-tenants';
+export { type Audit as AuditLog, type AuditOptions, createAudit } from './create-audit';
 export { createTenant, type NewTenant, type OpenedTenant } from './create-tenant';
 export { createTenants, type Tenants } from './create-tenants';
 export type { TenantsDeps } from './deps';
 export { tenantErrors } from './tenants.errors';
 export { TenantsModule } from './tenants.module';
+export { type AuditProblem, type AuditVerdict, verifyAudit } from './verify-audit';
 
 /** For `migrate(url, 'tenants', tenantsMigrations)`. */
 export const tenantsMigrations = join(__dirname, '../migrations');

@@ -2,7 +2,6 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AreasController } from './areas/areas.controller';
 import type { Tenants } from './create-tenants';
 import { GrantsController } from './grants/grants.controller';
-import { TenantsController } from './tenants.controller';
 import { TENANTS } from './tenants.token';
 import { MeController, UsersController } from './users/users.controller';
 
@@ -11,7 +10,7 @@ export class TenantsModule {
   static forRoot(tenants: Tenants): DynamicModule {
     return {
       module: TenantsModule,
-      controllers: [TenantsController, MeController, UsersController, AreasController, GrantsController],
+      controllers: [MeController, UsersController, AreasController, GrantsController],
       providers: [{ provide: TENANTS, useValue: tenants }],
     };
   }

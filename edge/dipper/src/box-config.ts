@@ -16,6 +16,8 @@ export const boxConfig = z.strictObject({
   pack: z.string().min(1).optional(),
   /** Inference threads; one per core when absent. */
   threads: z.int().min(1).max(256).optional(),
+  /** How long faces seen are remembered; 30 days when absent. */
+  keepFacesDays: z.number().min(1).max(3650).optional(),
   /** Quota for footage being searched. */
   footageSpoolBytes: bytes.optional(),
   /** Quota for reports that wait for Star. */
@@ -57,6 +59,7 @@ export function toSettings(config: BoxConfig, folder: string): Record<string, st
     PROVISION_SECRET: config.provisionSecret,
     MIZAR_PACK: config.pack === undefined ? undefined : resolve(folder, config.pack),
     MIZAR_THREADS: config.threads,
+    MIZAR_KEEP_DAYS: config.keepFacesDays,
     ALIOTH_SPOOL_BYTES: config.footageSpoolBytes,
     DUBHE_SPOOL_BYTES: config.reportSpoolBytes,
     MERAK_IN_FLIGHT: config.segmentsInFlight,

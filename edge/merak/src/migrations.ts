@@ -70,4 +70,14 @@ CREATE TABLE camera_speeds (
   PRIMARY KEY (segment_key, pack_id)
 ) STRICT, WITHOUT ROWID;
 `,
+  `-- What was done to forget a person, so that a repeated call adds up to one receipt.
+CREATE TABLE forgotten_people (
+  person_id TEXT PRIMARY KEY,
+  tasks INTEGER NOT NULL,
+  matches INTEGER NOT NULL,
+  sightings INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX task_matches_person ON task_matches (person_id);
+`,
 ];

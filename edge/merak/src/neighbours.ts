@@ -68,6 +68,11 @@ export class Neighbours {
       yield page.matches;
   }
 
+  /** The whole index is looked through: minutes on a large one. */
+  async forgetFaces(packs: mizar.PackFaces[], signal: AbortSignal): Promise<number> {
+    return (await callUnary(this.mizar, this.mizar.forgetFaces, { packs }, { timeoutMs: seconds(3_600), signal })).sightings;
+  }
+
   async submitReports(reports: dubhe.Report[], signal: AbortSignal): Promise<void> {
     await callUnary(this.dubhe, this.dubhe.submitReports, { reports }, { timeoutMs: seconds(30), signal });
   }

@@ -19,9 +19,15 @@ const partBytes = 4 * 1024 * 1024;
  * query.not_reached (worth a retry) when the network or the server fails.
  */
 export async function fetchQuery({ query, packId }: Pick<CreateTaskParams, 'query' | 'packId'>, signal: AbortSignal): Promise<Buffer> {
-  const bytes = await download(query.url, query.bytes, signal);
-  if (bytes.length !== query.bytes || createHash('sha256').update(bytes).digest('hex') !== query.sha256) throw queryHashMismatch();
+  const bytes = await fetchDocument(query, signal);
   readQuery(bytes, packId);
+  return bytes;
+}
+
+/** What Star put at a signed address. Throws as `fetchQuery`, but for what is in it. */
+export async function fetchDocument(document: CreateTaskParams['query'], signal: AbortSignal): Promise<Buffer> {
+  const bytes = await download(document.url, document.bytes, signal);
+  if (bytes.length !== document.bytes || createHash('sha256').update(bytes).digest('hex') !== document.sha256) throw queryHashMismatch();
   return bytes;
 }
 

@@ -9,6 +9,8 @@ import { Bell, deliverReleases, deliverReports } from './deliver';
 import { DiskWatch } from './disk-watch';
 import { estimateTask } from './estimate-task';
 import { FairGate } from './fair-gate';
+import { forgetPerson } from './forget-person';
+import { ForgottenPeople } from './forgotten-people.store';
 import { Journal } from './journal';
 import { readSettings } from './merak-settings';
 import { migrations } from './migrations';
@@ -103,6 +105,16 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
     commands: {
       createTask: acceptTask(accepting),
       cancelTask: cancelTask(accepting),
+      forgetPerson: forgetPerson({
+        db,
+        tasks,
+        people: new ForgottenPeople(db),
+        neighbours,
+        clock,
+        signal: stopping.signal,
+        changed: () => runner.poke(),
+        warn: warn('person not forgotten yet'),
+      }),
       estimateTask: estimateTask({ box, tasks, signal: stopping.signal }),
     },
     stats: () => ({

@@ -75,6 +75,7 @@ export class TaskStore {
       dropCameras: sql('DELETE FROM task_cameras WHERE task_id = ?'),
       putQuery: sql('INSERT OR REPLACE INTO queries (task_id, document) VALUES (?, ?)'),
       query: sql('SELECT document FROM queries WHERE task_id = ?'),
+      tasksWithQuery: sql('SELECT task_id FROM queries'),
       dropQuery: sql('DELETE FROM queries WHERE task_id = ?'),
       match: sql('INSERT OR IGNORE INTO task_matches (task_id, sighting_id, person_id) VALUES (?, ?, ?)'),
       // Deleted in small steps: a task may have a million matches, and a transaction holds up accepting.
@@ -208,6 +209,16 @@ export class TaskStore {
 
   query(taskId: string): Uint8Array | undefined {
     return (this.statements.query.get(taskId) as { document: Uint8Array } | undefined)?.document;
+  }
+
+  /** Tasks whose question is kept here. */
+  tasksWithQuery(): string[] {
+    return (this.statements.tasksWithQuery.all() as { task_id: string }[]).map((row) => row.task_id);
+  }
+
+  /** The question goes at once; the rest when the task ends. */
+  dropQuery(taskId: string): void {
+    this.statements.dropQuery.run(taskId);
   }
 
   /** True when this task has not had this match before. */

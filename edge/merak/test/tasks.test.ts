@@ -369,3 +369,50 @@ test('reports wait for Dubhe on disk, over a restart, and arrive in order', asyn
   expect(arrived).toEqual([...arrived].sort((x, y) => x - y));
   await eventually('the outbox to be empty', () => kit.merak?.stats().reports_pending === 0);
 });
+
+const forgetOf = (personId: string) => ({
+  personId,
+  packs: [{ packId, threshold: 0.5, embeddings: [Buffer.from(new Float32Array([1, 0, 0, 0]).buffer).toString('base64')] }],
+});
+
+test('a person is forgotten: their tasks end, their questions and matches go, Mizar deletes their faces, and a repeat adds up', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' })]);
+  kit.sim.downloadMs = 60_000;
+  const theirs = kit.params({ range });
+  const others = kit.params({ range, query: kit.sim.query(queryOf('carla')) });
+  for (const params of [theirs, others]) await kit.call('createTask', params);
+  await eventually('both questions are here', () => kit.count('queries') === 2);
+  kit.sim.theirSightings = 4;
+  const call = { personId: 'anna', document: kit.sim.query(forgetOf('anna')) };
+  expect(await kit.call('forgetPerson', call)).toEqual({
+    receipt: { personId: 'anna', at: expect.any(Number), tasks: 1, matches: 0, sightings: 4 },
+  });
+  expect(kit.sim.forgotten).toMatchObject([{ packId, threshold: 0.5, embeddings: [expect.any(Buffer)] }]);
+  await eventually('the task has ended', () => kit.sim.reportsOf(theirs.taskId).at(-1)?.state === 'cancelled');
+  expect(kit.count('queries')).toBe(1);
+  kit.sim.theirSightings = 1;
+  await kit.stopMerak();
+  await kit.startMerak();
+  expect(await kit.call('forgetPerson', call)).toMatchObject({ receipt: { tasks: 1, sightings: 5 } });
+  expect(kit.sim.reportsOf(others.taskId).at(-1)?.state).not.toBe('cancelled');
+});
+
+test('forgetting that takes longer than a call goes on, and gives its receipt later; what fails is told and can be repeated', async () => {
+  kit = await Kit.start([aCamera({ id: 'cam-1' })]);
+  kit.sim.theirSightings = 2;
+  let finish = () => {};
+  kit.sim.fault = (call) => (call === 'forgetFaces' ? new Promise<void>((resolve) => (finish = resolve)) : undefined);
+  const call = { personId: 'anna', document: kit.sim.query(forgetOf('anna')) };
+  expect(await kit.call('forgetPerson', call)).toEqual({ accepted: true });
+  finish();
+  await eventually('the receipt is there', async () => 'receipt' in ((await kit.call('forgetPerson', call)) as object));
+  expect(kit.sim.calls.forgetFaces).toBe(1);
+  kit.sim.fault = (call) => {
+    if (call === 'forgetFaces') throw new AgentError('mizar.busy', 'limited');
+  };
+  await expect(kit.call('forgetPerson', call)).rejects.toMatchObject({ code: 'mizar.busy' });
+  await expect(kit.call('forgetPerson', { ...call, document: kit.sim.query(forgetOf('bruno')) })).rejects.toMatchObject({
+    code: 'query.malformed',
+  });
+  await expect(kit.call('forgetPerson', { personId: 'anna' })).rejects.toMatchObject({ code: 'task.malformed' });
+});

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { embedPhoto } from './embed-photo';
 import { indexSegment } from './index-segment';
 import type { FaceIndex } from './index-store/face-index.store';
+import type { PackFaces } from './index-store/forget.store';
 import type { Query } from './match/best-matches';
 import { type Match, matchSightings } from './match-sightings';
 import { mizarErrors } from './mizar.errors';
@@ -42,6 +43,11 @@ const matchRequest = z
       .max(1024),
   })
   .refine((r) => r.fromMs < r.toMs, { path: ['toMs'] });
+const forgetRequest = z.object({
+  packs: z
+    .array(z.object({ packId: id, threshold: z.number().min(0).max(1), embeddings: z.array(z.instanceof(Buffer)).min(1).max(64) }))
+    .max(64),
+});
 const photoRequest = z.object({ packId: z.string(), image: z.instanceof(Buffer).refine((b) => b.length > 0) });
 
 function parse<T>(schema: z.ZodType<T>, request: unknown): T {
@@ -96,6 +102,10 @@ export function mizarService(deps: MizarServiceDeps): mizar.MizarServiceServer {
       const embedding = Buffer.from(face.embedding.buffer, face.embedding.byteOffset, face.embedding.byteLength);
       return { packId: eyes.pack.id, embedding, box: toBox(face.box), quality: face.quality, crop: Buffer.from(face.crop) };
     }),
+    forgetFaces: unary(async (request: mizar.ForgetFacesRequest): Promise<mizar.ForgetFacesResponse> => {
+      const { packs } = parse(forgetRequest, request);
+      return { sightings: await deps.index.forget(packs.map(toPackFaces)) };
+    }),
     readCrop: unary(async ({ sightingId }: mizar.ReadCropRequest): Promise<mizar.ReadCropResponse> => {
       return { jpeg: Buffer.from(await deps.index.readCrop(String(sightingId))) };
     }),
@@ -134,28 +144,45 @@ async function* match(
   signal: AbortSignal,
 ): AsyncGenerator<mizar.MatchSightingsResponse> {
   const { persons, ...question } = parse(matchRequest, request);
-  const bytes = persons[0]!.embeddings[0]!.length;
-  if (bytes === 0 || bytes % 4 !== 0 || bytes > 4 * 2048) throw mizarErrors.requestInvalid('persons.0.embeddings.0');
+  const bytes = vectorBytes(persons[0]!.embeddings[0]!, 'persons.0.embeddings.0');
   const queries = persons.map((p, i) => toQuery(p.personId, p.embeddings, bytes, i));
   for await (const page of matchSightings(store, { ...question, dimension: bytes / 4, queries }, signal))
     yield { matches: page.map(toMessage) };
 }
 
+const MAX_DIMENSION = 2048;
+
+function vectorBytes(embedding: Buffer, field: string): number {
+  const bytes = embedding.length;
+  if (bytes === 0 || bytes % 4 !== 0 || bytes > 4 * MAX_DIMENSION) throw mizarErrors.requestInvalid(field);
+  return bytes;
+}
+
 /** Embeddings of all persons must be of one length, finite and of unit length to a rounding. */
-function toQuery(personId: string, embeddings: readonly Buffer[], bytes: number, person: number): Query {
+const toQuery = (personId: string, embeddings: readonly Buffer[], bytes: number, person: number): Query => ({
+  personId,
+  embeddings: unitVectors(embeddings, bytes, `persons.${person}.embeddings`),
+});
+
+function toPackFaces({ packId, threshold, embeddings }: z.infer<typeof forgetRequest>['packs'][number], pack: number): PackFaces {
+  const field = `packs.${pack}.embeddings`;
+  const bytes = vectorBytes(embeddings[0]!, `${field}.0`);
+  return { packId, threshold, dimension: bytes / 4, embeddings: unitVectors(embeddings, bytes, field) };
+}
+
+function unitVectors(embeddings: readonly Buffer[], bytes: number, field: string): Float32Array {
   const all = new Float32Array((bytes / 4) * embeddings.length);
   embeddings.forEach((embedding, i) => {
-    const field = `persons.${person}.embeddings.${i}`;
-    if (embedding.length !== bytes) throw mizarErrors.requestInvalid(field);
+    if (embedding.length !== bytes) throw mizarErrors.requestInvalid(`${field}.${i}`);
     let sum = 0;
     for (let at = 0; at < bytes; at += 4) {
       const value = embedding.readFloatLE(at);
       all[(i * bytes + at) / 4] = value;
       sum += value * value;
     }
-    if (!(Math.abs(sum - 1) < 0.01)) throw mizarErrors.requestInvalid(field);
+    if (!(Math.abs(sum - 1) < 0.01)) throw mizarErrors.requestInvalid(`${field}.${i}`);
   });
-  return { personId, embeddings: all };
+  return all;
 }
 
 const toBox = ([x, y, width, height]: readonly [number, number, number, number]): mizar.Box => ({ x, y, width, height });

@@ -6,6 +6,7 @@ import { type FfmpegTools, findFfmpeg } from './decode/ffmpeg';
 import { FaceIndex } from './index-store/face-index.store';
 import { FrameSlots } from './inference/frame-slots';
 import { InferencePool } from './inference/pool';
+import { keepDays, keepIndexSmall } from './keep-index-small';
 import { mizarErrors } from './mizar.errors';
 import { mizarService } from './mizar.service';
 import { loadPack } from './pack/load-pack';
@@ -45,6 +46,14 @@ export async function startMizar(context: AgentContext, runtime: MizarRuntime = 
   const index = FaceIndex.open(join(context.dataDir, context.name));
   if (index.lostDays > 0)
     log.error({ days: index.lostDays }, 'files of the face index are shorter than committed; their coverage was withdrawn');
+  const stopping = new AbortController();
+  const sweeping = keepIndexSmall(
+    index,
+    keepDays(settings.MIZAR_KEEP_DAYS),
+    Date.now,
+    (error) => log.error({ err: error }, 'old faces were not deleted; tried again'),
+    stopping.signal,
+  );
   const threads = threadCount(settings.MIZAR_THREADS);
   const startedWith = choiceOf(context);
   const { eyes, inUse } = await openEyes(context, threads, runtime).catch((error: unknown) => {
@@ -90,6 +99,8 @@ export async function startMizar(context: AgentContext, runtime: MizarRuntime = 
     health: () => healthOf(eyes, index, inUse),
     stop: async () => {
       clearInterval(watch);
+      stopping.abort();
+      await sweeping;
       if (!(eyes instanceof AgentError)) await eyes.pool.close();
       await index.close();
     },

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -178,5 +178,75 @@ test('a write that fails changes nothing', async () => {
   await expectTrue(index, 'cam-1', () => 0);
   await index.replaceSpan(syntheticSegment('cam-1', 0, 5, 2));
   await expectTrue(index, 'cam-1', () => 2);
+  await index.close();
+});
+
+const theirs = (names: readonly string[], threshold = 0.999) => [
+  { packId: 'test.1', dimension: 16, threshold, embeddings: Float32Array.from(names.flatMap((name) => [...syntheticEmbedding(name)])) },
+];
+
+test('forgets somebody’s sightings with vectors and pictures, on every camera and day, and nobody else’s; coverage stays', async () => {
+  const index = FaceIndex.open(folder);
+  for (const n of [0, 1, DAY / 60_000]) await index.replaceSpan(syntheticSegment('cam-1', n, 50));
+  await index.replaceSpan(syntheticSegment('cam-2', 0, 50));
+  const names = ['cam-1/70/0', 'cam-1/60010/0', `cam-1/${DAY}/0`, 'cam-2/0/0'];
+  const before = await everything(index);
+  const gone = before.filter((s) => [70, 60_010, DAY].includes(s.atMs)).map((s) => s.sightingId);
+  const coverage = index.coverage('cam-1', 'test.1', 0, 10 * DAY);
+  const bytesOf = (...parts: string[]) => readFileSync(join(folder, ...parts));
+  expect(bytesOf('vectors', '1.f32').includes(Buffer.from(syntheticEmbedding('cam-1/70/0').buffer))).toBe(true);
+
+  expect(await index.forget([...theirs(names), { ...theirs(names)[0]!, packId: 'other.1' }, { ...theirs(['x'])[0]!, dimension: 8 }])).toBe(
+    4,
+  );
+  expect((await everything(index)).map((s) => s.sightingId)).toEqual(before.map((s) => s.sightingId).filter((id) => !gone.includes(id)));
+  expect(await everything(index, 'cam-2')).toHaveLength(49);
+  await expectTrue(index, 'cam-1', () => 0);
+  expect(index.coverage('cam-1', 'test.1', 0, 10 * DAY)).toEqual(coverage);
+  for (const id of gone) await expect(index.readCrop(id)).rejects.toMatchObject({ code: 'crop.not_found' });
+  for (const file of readdirSync(join(folder, 'vectors')))
+    for (const name of names) expect(bytesOf('vectors', file).includes(Buffer.from(syntheticEmbedding(name).buffer))).toBe(false);
+  for (const file of readdirSync(join(folder, 'crops')))
+    for (const name of names) expect(bytesOf('crops', file).includes(Buffer.from(syntheticCrop(name)))).toBe(false);
+  expect(await index.forget(theirs(names))).toBe(0);
+  await index.replaceSpan(syntheticSegment('cam-1', 0, 50));
+  expect(await everything(index, 'cam-1', 0, 60_000)).toHaveLength(50);
+  await index.close();
+});
+
+test('faces are kept for 30 days and an hour: first the day counts as not looked at, then it goes, and it can be indexed again', async () => {
+  let now = 100 * DAY;
+  let index = FaceIndex.open(folder, () => now);
+  const day = 99 * (DAY / 60_000);
+  await index.replaceSpan(syntheticSegment('cam-1', day, 20));
+  now += 10 * DAY;
+  await index.replaceSpan(syntheticSegment('cam-1', day + DAY / 60_000, 20));
+  const sweep = () => index.expire(now - 30 * DAY);
+  const seen = async () => (await everything(index, 'cam-1', 0, 200 * DAY)).length;
+  const covered = () => index.coverage('cam-1', 'test.1', 0, 200 * DAY).length;
+  const [crop] = await everything(index, 'cam-1', 0, 200 * DAY);
+  now += 20 * DAY - 1;
+  expect(await sweep()).toBe(0);
+  expect([covered(), await seen()]).toEqual([2, 40]);
+  now += 1;
+  expect(await sweep()).toBe(0);
+  // Whoever asked about coverage a moment ago still finds whom it had.
+  expect([covered(), await seen()]).toEqual([1, 40]);
+  now += 1800_000;
+  await index.replaceSpan(syntheticSegment('cam-1', day, 20));
+  now += 1800_000;
+  expect(await sweep()).toBe(0);
+  expect([covered(), await seen()]).toEqual([1, 40]);
+  now += 3_600_000;
+  expect(await sweep()).toBe(1);
+  expect([covered(), await seen()]).toEqual([1, 20]);
+  expect(readdirSync(join(folder, 'vectors'))).toEqual(['2.f32']);
+  await expect(index.readCrop(crop!.sightingId)).rejects.toMatchObject({ code: 'crop.not_found' });
+  await index.close();
+  index = FaceIndex.open(folder, () => now);
+  expect(index.lostDays).toBe(0);
+  await index.replaceSpan(syntheticSegment('cam-1', day, 20));
+  expect(await sweep()).toBe(0);
+  expect([covered(), await seen()]).toEqual([2, 40]);
   await index.close();
 });

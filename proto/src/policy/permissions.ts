@@ -18,13 +18,16 @@ export const permissions = [
   'software.write',
   'people.read',
   'people.write',
+  'deletions.read',
   'searches.read',
   'searches.write',
+  'searches.approve',
+  'searches.rules',
   'audit.read',
 ] as const;
 export type Permission = (typeof permissions)[number];
 
-const look = ['areas.read', 'edges.read', 'software.read'] as const;
+const look = ['areas.read', 'edges.read', 'software.read', 'deletions.read'] as const;
 
 /**
  * Who holds what. A tenant's administrator looks after boxes and users and sees nobody's face: who does both has both roles.
@@ -42,9 +45,11 @@ export const permissionsOfRole: Readonly<Record<Role, readonly Permission[]>> = 
     'grants.write',
     'edges.write',
     'software.write',
+    'searches.approve',
+    'searches.rules',
     'audit.read',
   ],
-  operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write'],
+  operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write', 'searches.approve'],
   viewer: [...look, 'people.read', 'searches.read'],
   auditor: [...look, 'grants.read', 'searches.read', 'audit.read'],
 };

@@ -25,4 +25,6 @@ export const tenantsRoutes = rows({
   'POST /api/v1/grants': onAnArea('grants.write'),
   'DELETE /api/v1/grants/:grantId': onAnArea('grants.write'),
   'GET /api/v1/audit': 'audit.read',
+  'GET /api/v1/audit/export': 'audit.read',
+  'GET /api/v1/audit/chain': 'audit.read',
 });

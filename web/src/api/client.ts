@@ -88,6 +88,21 @@ function sendFile<T>(path: string, type: string, file: Blob, progress: (share: n
   });
 }
 
+/** Saves what an address answers as a file. Throws as `request`. */
+export async function download(path: string, name: string): Promise<void> {
+  let response: Response;
+  try {
+    response = await withToken(path, {});
+  } catch {
+    throw new ApiError(problemOf(0, 'network.unreachable'));
+  }
+  if (!response.ok) throw new ApiError(readProblem(response.status, await response.text()));
+  const address = URL.createObjectURL(await response.blob());
+  const link = Object.assign(document.createElement('a'), { href: address, download: name });
+  link.click();
+  URL.revokeObjectURL(address);
+}
+
 /** Follows every page of a list, `most` items at most. */
 export async function requestAll<T>(path: string, most = 5000): Promise<T[]> {
   const items: T[] = [];

@@ -20,6 +20,7 @@ export const useSession = defineStore('session', {
   state: () => ({ tokens: read(), user: null as Me | null, ended: false, trouble: '' as '' | 'unreachable' | 'refused' }),
   getters: {
     isOpen: (state): boolean => state.tokens !== null && state.user !== null,
+    /** Only hides what would be refused: Star decides. */
     may: (state): ((permission: Permission) => boolean) => {
       const held = permissionsOf(state.user?.roles ?? []);
       return (permission) => held.has(permission);

@@ -46,3 +46,7 @@ export async function findEdge(tx: Tx, id: string, scope: AreaScope): Promise<Ed
   ]);
   return row && edge(row);
 }
+
+/** Every edge of the tenant by its name, as other services know them. */
+export const listEdgeRefs = (tx: Tx, tenantId: string): Promise<{ edgeId: string; edgeName: string }[]> =>
+  tx.query('SELECT id AS "edgeId", name AS "edgeName" FROM devices.edges WHERE tenant_id = $1 ORDER BY name, id', [tenantId]);

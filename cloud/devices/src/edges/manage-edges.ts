@@ -10,7 +10,7 @@ import { announceEnd } from '../rpc/announce-end';
 import { failRpcsOf } from '../rpc/rpc.store';
 import { listRpcs } from '../rpc/rpc-list.read';
 import { deleteEdge, edgeExists, lockEdge, updateEdge } from './edge.store';
-import { findEdge, listEdges } from './edge-list.read';
+import { findEdge, listEdgeRefs, listEdges } from './edge-list.read';
 
 export interface EdgesDeps extends AreasPort {
   readonly db: Database;
@@ -24,6 +24,12 @@ export const readEdges =
     const scope = await areasVisibleTo(caller, 'edges.read');
     return db.tenant(caller.tenantId, (tx) => listEdges(tx, scope, filter, page));
   };
+
+/** Every edge, online or not, for other services. */
+export const readEdgeRefs =
+  ({ db }: Pick<EdgesDeps, 'db'>) =>
+  (tenantId: string) =>
+    db.tenant(tenantId, (tx) => listEdgeRefs(tx, tenantId));
 
 /** Throws `edge.not_found`, also where the caller may not look. */
 export const readEdge =

@@ -5,6 +5,8 @@ export interface Caller {
   readonly userId: string;
   readonly username: string;
   readonly roles: readonly string[];
+  /** Set when a program calls with an API key: it may not do what needs a person. */
+  readonly apiKeyId?: string;
 }
 
 /** Checks a bearer token; throws AppError `auth.token_invalid` or `auth.token_expired` (unauthenticated). */

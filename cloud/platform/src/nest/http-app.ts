@@ -16,6 +16,7 @@ import { HEALTH, type HealthCheck, HealthController, type HealthState } from './
 import { acceptJsonOnly } from './json-body';
 import { serveObjects } from './objects-routes';
 import { ProblemFilter } from './problem.filter';
+import { noteOrigins } from './request-origin';
 import { traceRequests } from './request-trace';
 
 export interface HttpAppOptions {
@@ -39,6 +40,8 @@ export interface HttpAppOptions {
   /** Longer for what is sent to addresses that begin with one of these: large uploads. */
   readonly longRequests?: { readonly prefixes: readonly string[]; readonly timeoutMs: number };
   readonly title?: string;
+  /** Whose `x-forwarded-for` is believed: addresses or networks, comma separated. `loopback` unless told, which is our own gateway. */
+  readonly trustedProxies?: string;
   /** Serves `/objects/…` as well. */
   readonly objects?: DiskObjects;
   /** More routes outside of Nest (static files, a proxy); called before Nest adds its own. */
@@ -76,11 +79,13 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
     requestTimeout: Math.max(requestTimeoutMs, options.longRequests?.timeoutMs ?? 0),
     keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
+    trustProxy: options.trustedProxies ?? 'loopback',
     routerOptions: { maxParamLength: 512 },
   });
   const nest = await NestFactory.create<NestFastifyApplication>(root, adapter, { bodyParser: false, logger: false, abortOnError: false });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   traceRequests(fastify);
+  noteOrigins(fastify);
   acceptJsonOnly(fastify, bodyLimit);
   hardenAnswers(fastify);
   cutUnreadBodies(fastify);

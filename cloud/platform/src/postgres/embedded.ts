@@ -160,6 +160,35 @@ async function waitForPredecessor(cluster: string, withinMs: number): Promise<vo
   throw embeddedErrors.error('postgres.in_use', {});
 }
 
+/**
+ * The server of this data folder that runs already, started by another process; undefined when none does, or the folder
+ * has never had one.
+ */
+export async function findEmbeddedPostgres(dataDir: string): Promise<Pick<EmbeddedPostgres, 'ownerUrl' | 'appUrl'> | undefined> {
+  const identity = await readFile(join(resolve(dataDir), 'postgres.json'), 'utf8').then(
+    (text) => JSON.parse(text) as Identity,
+    () => undefined,
+  );
+  if (!identity) return undefined;
+  const note = await readFile(join(identity.home, 'cluster', 'postmaster.pid'), 'utf8').catch(() => '');
+  // The fourth line is the port. A left-over file names one where nobody, or somebody else, answers.
+  const port = Number(note.split('\n')[3]);
+  if (!Number.isInteger(port) || port <= 0) return undefined;
+  const urls = {
+    ownerUrl: address('star_owner', identity.ownerPassword, port, 'star'),
+    appUrl: address('star_app', identity.appPassword, port, 'star'),
+  };
+  const client = new Client({ connectionString: urls.appUrl, connectionTimeoutMillis: 5000 });
+  client.on('error', () => {});
+  return client
+    .connect()
+    .then(
+      () => urls,
+      () => undefined,
+    )
+    .finally(() => client.end().catch(() => {}));
+}
+
 interface Server {
   readonly child: ChildProcess;
   readonly exited: Promise<void>;

@@ -22,7 +22,7 @@ async function main(databaseUrl: string, folder: string, mizar: string): Promise
         throw new Error('not in this test');
       },
     },
-    edges: { listCameras: absent, askEdge: absent },
+    edges: { listCameras: absent, listEdges: absent, askEdge: absent },
     writeEvent,
     firstTime,
     audit: absent,

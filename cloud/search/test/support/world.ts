@@ -112,6 +112,10 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     edges: {
       listCameras: async (tenantId, ids) =>
         world.cameras.filter((camera) => camera.tenantId === tenantId && (ids.length === 0 || ids.includes(camera.cameraId))),
+      listEdges: async (tenantId) => {
+        const own = world.cameras.filter((camera) => camera.tenantId === tenantId);
+        return [...new Map(own.map(({ edgeId, edgeName }) => [edgeId, { edgeId, edgeName }])).values()];
+      },
       askEdge: (...ask) => world.askEdge(...ask),
     },
     now: () => new Date(Date.now() + world.clock.offsetMs),
@@ -238,10 +242,10 @@ export async function aPerson(world: World, operator: Operator, name = 'Wang Wei
   return body.id as string;
 }
 
-/** An hour that ended two hours ago. */
+/** A search's purpose and an hour that ended two hours ago. */
 export const anHour = () => {
   const to = Math.floor(Date.now() / 60_000) * 60_000 - 7_200_000;
-  return { from: new Date(to - 3_600_000).toISOString(), to: new Date(to).toISOString() };
+  return { purpose: 'a lost child', from: new Date(to - 3_600_000).toISOString(), to: new Date(to).toISOString() };
 };
 
 async function startModel(): Promise<{ address: string; close(): void }> {

@@ -205,6 +205,7 @@ export class StarWithPacks {
       audit,
       areasVisibleTo: async () => 'all',
       edges: {
+        listEdges: async () => [],
         listCameras: async (tenantId, ids) => star.camerasOf(tenantId, ids),
         askEdge: async (tenantId, _edge, _method, params) => {
           star.asked.push([tenantId, JSON.parse(params).packId]);

@@ -35,6 +35,7 @@ export type SimCall =
   | 'indexSegment'
   | 'getCoverage'
   | 'matchSightings'
+  | 'forgetFaces'
   | 'submitReports';
 
 /** May delay or throw before a call is carried out. */
@@ -76,6 +77,9 @@ export class SimBox {
   /** The model pack in use. */
   pack = packId;
   samplingMs = 1_000;
+  /** Of the person that is to be forgotten next, and by what. */
+  theirSightings = 0;
+  readonly forgotten: mizar.PackFaces[] = [];
   /** How long a download and an index call take. */
   downloadMs = 1;
   indexMs = 1;
@@ -86,6 +90,7 @@ export class SimBox {
     indexSegment: 0,
     getCoverage: 0,
     matchSightings: 0,
+    forgetFaces: 0,
     submitReports: 0,
   };
   /** What was downloaded, in order: recorder/channel/from. */
@@ -148,6 +153,12 @@ export class SimBox {
     return all.sort((a, b) => a.seq - b.seq);
   }
 
+  private async forgetFaces({ packs }: mizar.ForgetFacesRequest): Promise<mizar.ForgetFacesResponse> {
+    await this.before('forgetFaces', {});
+    this.forgotten.push(...packs);
+    return { sightings: this.theirSightings };
+  }
+
   forgetIndex(): void {
     this.index.clear();
   }
@@ -192,6 +203,7 @@ export class SimBox {
             matchSightings: streaming((request: mizar.MatchSightingsRequest) => this.matchSightings(request)),
             embedPhoto: unary(() => unsupported()),
             readCrop: unary(() => unsupported()),
+            forgetFaces: unary((request: mizar.ForgetFacesRequest) => this.forgetFaces(request)),
           },
         ],
       ]),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { RunningAgent } from '@dipper/platform';
 import { type CreateTaskParams, isFinal, type Span, type TaskReport, taskReport } from '@stardipper/proto';
 import { pino } from 'pino';
@@ -80,6 +81,16 @@ export class Kit {
       query: given.query ?? this.sim.query(queryOf('anna', 'bruno')),
       ...given,
     };
+  }
+
+  /** Rows of one of Merak's tables, as they are on disk. */
+  count(table: string): number {
+    const db = new DatabaseSync(join(this.dataDir, 'merak', 'merak.db'), { readOnly: true });
+    try {
+      return (db.prepare(`SELECT count(*) AS n FROM ${table}`).get() as { n: number }).n;
+    } finally {
+      db.close();
+    }
   }
 
   async call(method: string, params: unknown): Promise<unknown> {

@@ -4,6 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { inTransaction, isDiskFull, openSqlite } from '@dipper/platform';
 import { mizarErrors } from '../mizar.errors';
 import { appendDurably } from './append-file';
+import { deleteFile, filesOfPack, forgetInFile, overdueFiles, type PackFaces, withdrawFile, withdrawnFiles } from './forget.store';
 import { migrations } from './migrations';
 import { cropPath, cutSpans, DAY_MS, recoverFiles, vectorPath } from './recover.store';
 import { type NewSighting, type StoredSighting, sightingId } from './sighting';
@@ -33,6 +34,9 @@ export interface VectorRange {
   readonly rows: number;
 }
 
+/** Enough for a box of a hundred cameras, swept six times an hour. */
+const FILES_OF_ONE_SWEEP = 50;
+
 type Counters = Readonly<Record<string, number>>;
 
 /**
@@ -48,20 +52,56 @@ export class FaceIndex {
   private constructor(
     private readonly db: DatabaseSync,
     private readonly folder: string,
+    private readonly now: () => number,
   ) {
     this.lostDays = recoverFiles(db, folder);
   }
 
-  static open(folder: string): FaceIndex {
-    return new FaceIndex(openSqlite(join(folder, 'faces.sqlite'), migrations), folder);
+  static open(folder: string, now: () => number = Date.now): FaceIndex {
+    return new FaceIndex(openSqlite(join(folder, 'faces.sqlite'), migrations), folder, now);
   }
 
   /** Replaces whatever was stored of the camera and pack in the span. Throws `index.disk_full`; then nothing has changed. */
   replaceSpan(segment: IndexedSegment, counters: Counters = {}): Promise<void> {
-    // One writer at a time: two appending to one day's file would each think its end is theirs.
-    const done = this.writing.then(() => this.write(segment, counters));
+    return this.alone(() => this.write(segment, counters));
+  }
+
+  /** One writer at a time: two appending to one day's file would each think its end is theirs. */
+  private alone<T>(work: () => Promise<T> | T): Promise<T> {
+    const done = this.writing.then(work);
     this.writing = done.catch(() => {});
     return done;
+  }
+
+  /**
+   * Deletes every sighting that is somebody's by one of these, with its picture; what was looked at stays looked at.
+   * May be repeated after a crash. Answers how many. Writers get in between two files.
+   */
+  async forget(packs: readonly PackFaces[]): Promise<number> {
+    let forgotten = 0;
+    for (const faces of packs)
+      for (const { file_id } of filesOfPack(this.db, faces.packId))
+        forgotten += await this.alone(async () => {
+          const file = filesOfPack(this.db, faces.packId).find((each) => each.file_id === file_id);
+          return file ? forgetInFile(this.db, this.folder, file, faces) : 0;
+        });
+    return forgotten;
+  }
+
+  /**
+   * Days whose indexing began before `before` count as not looked at from now on, so that a later search decodes them
+   * again, and an hour later their sightings, vectors and pictures go. Answers how many days went.
+   */
+  async expire(before: number): Promise<number> {
+    for (const file of overdueFiles(this.db, before, FILES_OF_ONE_SWEEP)) await this.alone(() => withdrawFile(this.db, file, this.now()));
+    const gone = withdrawnFiles(this.db, this.now(), FILES_OF_ONE_SWEEP);
+    for (const file of gone)
+      await this.alone(async () => {
+        // It may have been indexed again while others wrote.
+        if (withdrawnFiles(this.db, this.now(), Number.MAX_SAFE_INTEGER).some((each) => each.file_id === file.file_id))
+          await deleteFile(this.db, this.folder, file);
+      });
+    return gone.length;
   }
 
   private async write(segment: IndexedSegment, counters: Counters): Promise<void> {
@@ -95,8 +135,11 @@ export class FaceIndex {
     if (known) return { fileId: known.file_id, rows: known.vector_rows, cropBytes: known.crop_bytes };
     // Inserted before its bytes are written: the number must not be given to another, also when this write fails.
     const added = this.db
-      .prepare('INSERT INTO files (camera_id, pack_id, dimension, day, vector_rows, crop_bytes) VALUES (?, ?, ?, ?, 0, 0)')
-      .run(segment.cameraId, segment.packId, segment.dimension, day);
+      .prepare(
+        `INSERT INTO files (camera_id, pack_id, dimension, day, vector_rows, crop_bytes, first_indexed_ms, last_indexed_ms)
+         VALUES (?, ?, ?, ?, 0, 0, ?, ?)`,
+      )
+      .run(segment.cameraId, segment.packId, segment.dimension, day, this.now(), this.now());
     return { fileId: Number(added.lastInsertRowid), rows: 0, cropBytes: 0 };
   }
 
@@ -104,6 +147,7 @@ export class FaceIndex {
     const { db } = this;
     cutSpans(db, segment.cameraId, segment.packId, segment.fromMs, segment.toMs);
     for (const part of parts) {
+      db.prepare('UPDATE files SET last_indexed_ms = ? WHERE file_id = ?').run(this.now(), part.fileId);
       db.prepare('DELETE FROM sightings WHERE file_id = ? AND at_ms >= ? AND at_ms < ?').run(part.fileId, part.fromMs, part.toMs);
       // Their rows stay in the file, but nothing reads them any more.
       db.prepare('DELETE FROM chunks WHERE file_id = ? AND from_ms >= ? AND to_ms <= ?').run(part.fileId, part.fromMs, part.toMs);

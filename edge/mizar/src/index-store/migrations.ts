@@ -54,4 +54,13 @@ export const migrations = [
   CREATE INDEX sightings_by_time ON sightings (file_id, at_ms);
   CREATE TABLE counters (name TEXT PRIMARY KEY, value REAL NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Of the wall clock, not of the footage: how long faces have been kept. What is older was indexed at an unknown time.
+  ALTER TABLE files ADD COLUMN first_indexed_ms INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE files ADD COLUMN last_indexed_ms INTEGER NOT NULL DEFAULT 0;
+  -- When the day stopped counting as looked at; its sightings follow.
+  ALTER TABLE files ADD COLUMN withdrawn_at_ms INTEGER;
+  UPDATE files SET first_indexed_ms = day * 86400000, last_indexed_ms = day * 86400000;
+  CREATE INDEX files_by_age ON files (first_indexed_ms);
+  `,
 ];

@@ -1,0 +1,127 @@
+import type { Database } from '@star/platform';
+import { readLinks, readLoose, type StoredLink } from './audit-chain.store';
+import { linkHash, noHash, type SealChecker, sha256 } from './audit-seal';
+
+/** A signed end of a chain, as it was exported. */
+export interface AuditHead {
+  readonly tenantId: string;
+  readonly seq: number;
+  /** Hex. */
+  readonly hash: string;
+}
+
+export type AuditProblem =
+  /** The line of a link is gone. */
+  | { readonly kind: 'line_removed'; readonly seq: number; readonly auditId: number }
+  /** The line says something else than when it was linked. */
+  | { readonly kind: 'line_altered'; readonly seq: number; readonly auditId: number }
+  /** A line stands in the log that was never linked: its link was cut off, or it was added by hand. */
+  | { readonly kind: 'line_unlinked'; readonly auditId: number }
+  /** Links from `seq` to `toSeq` are gone. */
+  | { readonly kind: 'links_removed'; readonly seq: number; readonly toSeq: number }
+  /** The link does not follow from the one before: links were altered or changed places. */
+  | { readonly kind: 'link_broken'; readonly seq: number; readonly auditId: number }
+  /** Star did not sign this end: the chain was made anew. */
+  | { readonly kind: 'seal_invalid'; readonly seq: number }
+  /** An exported head has more lines than there are. */
+  | { readonly kind: 'cut_off'; readonly seq: number; readonly toSeq: number }
+  /** An exported head knows this place with another hash. */
+  | { readonly kind: 'head_differs'; readonly seq: number };
+
+export interface AuditVerdict {
+  readonly tenantId: string;
+  /** Links looked at. */
+  readonly links: number;
+  /** The last place of the chain. */
+  readonly seq: number;
+  readonly hash: string;
+  /** Up to here everything is as it was. */
+  readonly intactSeq: number;
+  /** Committed moments ago, not linked yet. */
+  readonly waiting: number;
+  /** The first thousand. */
+  readonly problems: readonly AuditProblem[];
+  readonly problemCount: number;
+}
+
+const pageLinks = 2000;
+const maxProblems = 1000;
+
+/**
+ * Reads a tenant's whole chain with its lines, a page at a time, and names whatever is not as it was linked, against
+ * the exported heads as well. Needs no lock: lines and links are only ever added. Memory is flat.
+ */
+export async function verifyAudit(
+  deps: { readonly database: Database; readonly seal: SealChecker },
+  tenantId: string,
+  heads: readonly AuditHead[] = [],
+): Promise<AuditVerdict> {
+  const walk = createWalk(deps.seal, tenantId, heads);
+  for (let more = true; more; ) {
+    const page = await deps.database.tenant(tenantId, (tx) => readLinks(tx, tenantId, walk.seq(), pageLinks));
+    for (const link of page) walk.take(link);
+    more = page.length === pageLinks;
+  }
+  walk.end();
+  const { loose, waiting } = await deps.database.tenant(tenantId, (tx) => readLoose(tx, tenantId, maxProblems));
+  for (const auditId of loose) walk.note({ kind: 'line_unlinked', auditId });
+  return { ...walk.verdict(), waiting };
+}
+
+/** The verdict on a chain, link by link. */
+function createWalk(seal: SealChecker, tenantId: string, heads: readonly AuditHead[]) {
+  const problems: AuditProblem[] = [];
+  const expected = new Map<number, Set<string>>();
+  for (const head of heads.filter((each) => each.tenantId === tenantId))
+    expected.set(head.seq, (expected.get(head.seq) ?? new Set()).add(head.hash));
+  let problemCount = 0;
+  let links = 0;
+  let seq = 0;
+  let hash: Buffer = noHash;
+  let lastSealed = true;
+  let firstWrong = Number.POSITIVE_INFINITY;
+  const note = (problem: AuditProblem) => {
+    problemCount += 1;
+    if ('seq' in problem) firstWrong = Math.min(firstWrong, problem.seq);
+    if (problems.length < maxProblems) problems.push(problem);
+  };
+  const takeLine = ({ seq: at, audit_id: auditId, line, line_sha256 }: StoredLink) => {
+    if (line === null) note({ kind: 'line_removed', seq: at, auditId });
+    else if (!sha256(line).equals(line_sha256)) note({ kind: 'line_altered', seq: at, auditId });
+  };
+  const takeSeal = (link: StoredLink) => {
+    lastSealed = link.signature !== null;
+    if (link.signature && !seal.isSealed(tenantId, link.seq, link.hash, link.signature)) note({ kind: 'seal_invalid', seq: link.seq });
+    const known = expected.get(link.seq);
+    if (known && !(known.size === 1 && known.has(link.hash.toString('hex')))) note({ kind: 'head_differs', seq: link.seq });
+  };
+  return {
+    seq: () => seq,
+    note,
+    take: (link: StoredLink) => {
+      links += 1;
+      takeLine(link);
+      // After a gap the hash before is unknown, so the next link can only be believed.
+      if (link.seq !== seq + 1) note({ kind: 'links_removed', seq: seq + 1, toSeq: link.seq - 1 });
+      else if (!linkHash(hash, tenantId, link.seq, link.line_sha256).equals(link.hash))
+        note({ kind: 'link_broken', seq: link.seq, auditId: link.audit_id });
+      takeSeal(link);
+      ({ seq, hash } = link);
+    },
+    end: () => {
+      // Links are written in batches whose last one is sealed, so a chain that ends elsewhere has lost its end.
+      if (!lastSealed) note({ kind: 'seal_invalid', seq });
+      const longest = Math.max(0, ...expected.keys());
+      if (longest > seq) note({ kind: 'cut_off', seq: seq + 1, toSeq: longest });
+    },
+    verdict: () => ({
+      tenantId,
+      links,
+      seq,
+      hash: hash.toString('hex'),
+      intactSeq: Math.min(seq, firstWrong - 1),
+      problems,
+      problemCount,
+    }),
+  };
+}
