@@ -262,7 +262,7 @@ withBrowser('areas: a building, a camera in it, a role on it, and what cannot be
   await page.keyboard.press('Escape');
   await act('West court', 'Merge');
   await page.getByRole('dialog').getByRole('textbox').click();
-  await page.locator('.el-select-dropdown__item:visible', { hasText: 'East court' }).waitFor();
+  await page.locator('.el-select-dropdown__item:visible', { hasText: 'East court' }).click();
   await look('area-merge');
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
   await act('West court', 'Delete');

@@ -1,10 +1,19 @@
 /** Real: PostgreSQL with transactions at once, HTTP, tokens, scrypt. What other services hang on areas is a table of the test. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createUserAdmin, identityMigrations } from '@star/identity';
-import { type Caller, createTokenIssuer, createTokenVerifier, loadSigningKey, type TokenIssuer, type Tx, writeEvent } from '@star/platform';
+import {
+  type Caller,
+  createTokenIssuer,
+  createTokenVerifier,
+  loadSigningKey,
+  migrate,
+  type TokenIssuer,
+  type Tx,
+  writeEvent,
+} from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { type Area, areaParents, type Grant, type Page } from '@stardipper/proto';
@@ -456,4 +465,26 @@ describe('grants', () => {
       { action: 'grant.given', subject: grant.id, details: { userId: guest.userId, areaId: north.id, role: 'viewer' } },
     ]);
   });
+});
+
+test('communities of before become areas at the top of the tree', async () => {
+  const empty = await testDatabase();
+  const before = join(folder, 'before');
+  await mkdir(before);
+  const files = (await readdir(tenantsMigrations)).sort();
+  const areas = files.findIndex((name) => name.endsWith('_create_areas.sql'));
+  for (const name of files.slice(0, areas)) await copyFile(join(tenantsMigrations, name), join(before, name));
+  await migrate(empty.ownerUrl, 'tenants', before);
+  const [tenantId, id] = [randomUUID(), randomUUID()];
+  await empty.db.tenant(tenantId, async (tx) => {
+    await tx.execute("INSERT INTO tenants.tenants (tenant_id, name) VALUES ($1, 'Old')", [tenantId]);
+    await tx.execute("INSERT INTO tenants.communities (tenant_id, id, name) VALUES ($1, $2, 'East court')", [tenantId, id]);
+  });
+  await migrate(empty.ownerUrl, 'tenants', tenantsMigrations);
+  const old = createTenants({ database: empty.db, writeEvent, tokens, now: () => new Date() });
+  const admin: Caller = { tenantId, userId: randomUUID(), username: 'x', roles: ['tenant-admin'] };
+  expect((await old.readAreas(admin, { limit: 10 })).items).toMatchObject([{ id, kind: 'community', parentId: null, name: 'East court' }]);
+  const region = await old.createArea(admin, { kind: 'region', name: 'R', parentId: null });
+  expect(await old.moveArea(admin, id, region.id)).toMatchObject({ id, parentId: region.id });
+  await empty.close();
 });

@@ -130,7 +130,7 @@ export const errors = {
   area_too_many: 'There are {max} areas already; there can be no more.',
   area_merge_unfit: 'Only two areas of one kind can be merged, and neither may be below the other.',
   area_not_empty:
-    'Something still stands here: {areas} areas, {edges} boxes, {cameras} cameras, {provisioningKeys} keys. Move it or merge the area.',
+    'Something still stands here. Areas: {areas}, boxes: {edges}, cameras: {cameras}, keys: {provisioningKeys}. Move it or merge the area.',
   area_kind_unfit: 'A box stands in a community or a building, a camera in a building.',
   area_not_below_edge: 'This building is not below the area of the camera’s box.',
   grant_not_found: 'This role was taken away already.',
