@@ -25,8 +25,8 @@ export interface World {
   readonly verifier: TokenVerifier;
   readonly audited: AuditEntry[];
   readonly errors: unknown[];
-  /** Added to the clock of the provider. */
-  shiftMs: number;
+  /** The provider's clock; it stands still, so that a slow machine changes nothing. The true time when absent. */
+  nowMs: number | undefined;
   /** Ends the server and starts another one at the same address, from the same database and secrets. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -52,7 +52,7 @@ export async function openWorld(scheme: 'http' | 'https' = 'http'): Promise<Worl
       signingKey,
       secret: Buffer.alloc(32, 7),
       redirectUris: [redirectUri],
-      now: () => new Date(Date.now() + world.shiftMs),
+      now: () => new Date(world.nowMs ?? Date.now()),
       onError: (error) => errors.push(error),
     });
     await server.listen({ port, host: '127.0.0.1' });
@@ -65,7 +65,7 @@ export async function openWorld(scheme: 'http' | 'https' = 'http'): Promise<Worl
     errors,
     admin: createUserAdmin({ database: database.db }),
     verifier: createTokenVerifier({ issuer, audience: tokenAudience, keys: { keys: [publicPart(signingKey)] } }),
-    shiftMs: 0,
+    nowMs: undefined,
     restart: async () => {
       await server?.close();
       await start();

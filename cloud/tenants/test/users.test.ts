@@ -1,6 +1,6 @@
 /** Users over REST. Real: PostgreSQL, HTTP, tokens, the embedded identity provider's users. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createUserAdmin, identityMigrations } from '@star/identity';
@@ -15,7 +15,6 @@ import {
 } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
-import { Client } from 'pg';
 import { createTenants, type Tenants, TenantsModule, tenantsMigrations } from '../src';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
@@ -235,29 +234,33 @@ it('say who they are, and end their own sessions', async () => {
   expect((await request(gone, 'GET', '/me')).status).toBe(404);
 });
 
-it('of an installation from before there was an identity provider come along with their passwords', async () => {
+it('of an installation from before there was an identity provider come along with their passwords, or nothing moves', async () => {
   const old = await testDatabase();
-  const owner = new Client({ connectionString: old.ownerUrl });
-  await owner.connect();
+  const before = join(folder, 'before');
+  await mkdir(before);
+  for (const name of (await readdir(tenantsMigrations)).sort()) {
+    if (name.includes('move_users')) break;
+    await copyFile(join(tenantsMigrations, name), join(before, name));
+  }
   try {
-    await owner.query('CREATE SCHEMA tenants');
-    await owner.query(
-      `CREATE TABLE tenants.users (tenant_id uuid, id uuid, username text, display_name text, password_hash text, roles text[], created_at timestamptz)`,
-    );
-    await owner.query(`CREATE TABLE tenants.log_in_failures (username_sha256 text)`);
+    await migrate(old.ownerUrl, 'tenants', before);
     const [tenantId, id] = [randomUUID(), randomUUID()];
-    await owner.query("INSERT INTO tenants.users VALUES ($1, $2, 'guo', 'Guo Lin', 'scrypt$1$1$1$a$b', '{admin,operator}', now())", [
-      tenantId,
-      id,
-    ]);
-    await migrate(old.ownerUrl, 'identity', identityMigrations);
-    expect(await createUserAdmin({ database: old.db }).findUser({ username: 'guo' })).toMatchObject({
-      userId: id,
-      tenantId,
-      roles: ['tenant-admin', 'operator'],
+    await old.db.tenant(tenantId, async (tx) => {
+      await tx.execute("INSERT INTO tenants.tenants (tenant_id, name) VALUES ($1, 'Old')", [tenantId]);
+      await tx.execute(
+        `INSERT INTO tenants.users (tenant_id, id, username, display_name, password_hash, roles)
+         VALUES ($1, $2, 'guo', 'Guo Lin', 'scrypt$1$1$1$a$b', '{admin,operator}')`,
+        [tenantId, id],
+      );
     });
+    await expect(migrate(old.ownerUrl, 'tenants', tenantsMigrations)).rejects.toMatchObject({ code: 'migration.failed' });
+    await migrate(old.ownerUrl, 'identity', identityMigrations);
+    await migrate(old.ownerUrl, 'tenants', tenantsMigrations);
+    const found = await createUserAdmin({ database: old.db }).findUser({ username: 'guo' });
+    expect(found).toMatchObject({ userId: id, tenantId, displayName: 'Guo Lin', roles: ['tenant-admin', 'operator'], enabled: true });
+    const hash = await old.db.system('test', (tx) => tx.query('SELECT password_hash FROM identity.users'));
+    expect(hash).toEqual([{ password_hash: 'scrypt$1$1$1$a$b' }]);
   } finally {
-    await owner.end();
     await old.close();
   }
 });
