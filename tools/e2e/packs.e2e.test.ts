@@ -78,11 +78,19 @@ async function openConsole(path: string): Promise<{ page: Page; complaints: stri
   return { page, complaints };
 }
 
+/** Nothing may stick out of the page, wide or narrow. */
 async function look(page: Page, name: string): Promise<void> {
-  expect(await page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth')).toBe(0);
-  if (!pictures) return;
-  mkdirSync(pictures, { recursive: true });
-  await page.screenshot({ path: join(pictures, `packs-${name}.png`) });
+  for (const width of [900, 1440]) {
+    await page.setViewportSize({ width, height: 900 });
+    expect([name, width, await page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth')]).toEqual([
+      name,
+      width,
+      0,
+    ]);
+    if (!pictures) continue;
+    mkdirSync(pictures, { recursive: true });
+    await page.screenshot({ path: join(pictures, `packs-${name}-${width}.png`) });
+  }
 }
 
 withBrowser('the console shows how far the photos have come, and why some are not used any more', async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type DiskObjects, openDiskObjects } from '@star/platform';
 import { connectMizar } from '@star/search';
 import { objectKeys } from '@stardipper/proto';
-import { homeOf, type PackArchive, type PackPool } from '../src/pack-pool';
+import { homeOf, type OpenedPack, type PackArchive, type PackPool } from '../src/pack-pool';
 import { aPool, archiveOf, sha256Of, until } from './support/star-with-packs';
 
 let folder: string;
@@ -37,8 +37,18 @@ const [one, two, three] = [() => archives[0] as PackArchive, () => archives[1] a
 const start = (
   options: { maxMizars?: number; maxInstalled?: number; heldMs?: number; turnMs?: number; modelsProgram?: undefined } = {},
 ) => {
-  pool = aPool({ folder: packs(), objects, ...options });
-  return pool;
+  const made = aPool({ folder: packs(), objects, ...options });
+  pool = made;
+  // On a busy machine it takes longer than it lets anybody wait; who needs it asks again.
+  const open = async (archive: PackArchive): Promise<OpenedPack> => {
+    for (;;) {
+      const opened = await made.open(archive).catch((error: { code?: string }) => {
+        if (error.code !== 'packs.preparing') throw error;
+      });
+      if (opened) return opened;
+    }
+  };
+  return { open, pids: made.pids };
 };
 const packAt = async (address: string): Promise<string> => {
   const mizar = connectMizar(address);

@@ -98,7 +98,7 @@ test('two tenants with two packs, and one with none, embed, search and change pa
   expect((await a.call('DELETE', '/software/assignment')).status).toBe(204);
   expect(await a.whenDone('own.1')).toMatchObject({ pack: { by: 'installation' }, assignment: null, photos: { embedded: 4 } });
   expect(await b.inUse()).toMatchObject({ pack: { packId: 'beta.2' }, assignment: { state: 'in_use' } });
-}, 180_000);
+}, 600_000);
 
 test('late, repeated and overtaken news of an assignment change nothing', async () => {
   const tenant = await star.tenant();
@@ -181,7 +181,7 @@ test('an archive that is no good leaves its tenant with the last good one, says 
   // And the next good one ends it.
   await a.assign((await a.upload(archives.beta, 'beta')).id);
   expect(await a.whenDone('beta.2')).toMatchObject({ assignment: { state: 'in_use', error: null } });
-}, 180_000);
+}, 600_000);
 
 test('a Mizar that is killed in the middle is started again, and the photos are embedded', async () => {
   const [a, b] = [await star.tenant(), await star.tenant()];
@@ -198,6 +198,6 @@ test('a Mizar that is killed in the middle is started again, and the photos are 
   process.kill(pid, 'SIGKILL');
   expect(await a.whenDone('alpha.1')).toMatchObject({ photos: { embedded: 6, refused: 0 } });
   await until('it runs again', () => namedMizar(archives.alpha) !== pid);
-  await until('somebody can be enrolled', async () => (await a.enrol(40).catch(() => undefined)) !== undefined);
+  await a.enrol(40);
   expect(namedMizar(archives.beta)).toBe(stranger);
-}, 180_000);
+}, 600_000);
