@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PersonDeletion, Search } from '@stardipper/proto';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { packAndPeople } from '../world/pack-and-people.ts';
 import { startWorld, type World } from '../world/world.ts';
@@ -283,16 +284,15 @@ withBrowser('areas: a building, a camera in it, a role on it, and what cannot be
   expect(complaints.splice(0)).toEqual([expect.stringContaining('409')]);
 });
 
-interface Deletion {
-  completedAt: string | null;
-  edges: { state: string; receipt: { sightings: number } | null }[];
-}
-
 withBrowser('a second person for searches, and somebody deleted on Star and on every box, all of it in the audit log', async () => {
   await page.getByRole('menuitem', { name: 'Approvals' }).click();
   await page.locator('.el-switch').click();
   await page.locator('.el-switch.is-checked').waitFor();
-  const [person] = (await on().api.all<{ id: string; name: string }>('/people')).filter(({ name }) => name === group().at(-1));
+  // Whom the cameras have seen, but least of all.
+  const [searched] = await on().api.all<Search>('/searches');
+  const seen = (await on().api.matches(searched?.id as string)).map(({ personId }) => personId);
+  const times = (id: string) => seen.filter((each) => each === id).length;
+  const [person] = (await on().api.people()).filter(({ id }) => times(id) > 0).sort((a, b) => times(a.id) - times(b.id));
   const cameraIds = on().cameras.map((camera) => camera.id);
   const [from, to] = [on().range.from, on().range.from + minuteMs].map((ms) => new Date(ms).toISOString());
   const draft = await on().api.createSearch({
@@ -315,6 +315,7 @@ withBrowser('a second person for searches, and somebody deleted on Star and on e
   await page.getByRole('menuitem', { name: 'Approvals' }).click();
   await page.locator('.el-switch.is-checked').click();
   await page.getByText('run without approval', { exact: false }).waitFor();
+  await on().api.deleteSearch(draft.id);
 
   await page.getByRole('menuitem', { name: 'People' }).click();
   await page.getByLabel(`Delete ${person?.name}`).click();
@@ -322,10 +323,12 @@ withBrowser('a second person for searches, and somebody deleted on Star and on e
   await page.getByLabel(`Delete ${person?.name}`).waitFor({ state: 'detached' });
   await page.getByText('Deleted people').click();
   await page.getByText('complete', { exact: true }).waitFor({ timeout: 60_000 });
-  const [deletion] = await on().api.all<Deletion>('/people/deletions');
-  expect(deletion?.edges.map((edge) => edge.state)).toEqual(['done', 'done']);
-  // Whom the boxes had seen walking past, they have forgotten.
-  expect(deletion?.edges.reduce((sum, edge) => sum + (edge.receipt?.sightings ?? 0), 0)).toBeGreaterThan(0);
+  const [deletion] = await on().api.all<PersonDeletion>('/people/deletions');
+  expect(deletion?.edges?.map((edge) => edge.state)).toEqual(['done', 'done']);
+  // Wherever a search had found this person, the box has forgotten the face.
+  const forgotten = deletion?.edges?.reduce((sum, edge) => sum + (edge.receipt?.sightings ?? 0), 0);
+  expect(forgotten).toBeGreaterThanOrEqual(times(person?.id as string));
+  expect(deletion?.star.matches).toBe(times(person?.id as string));
   await look('deletions');
 
   await page.getByRole('menuitem', { name: 'Audit' }).click();

@@ -29,7 +29,8 @@ export const decideApproval =
   (deps: SearchDeps) =>
   async (caller: Caller, searchId: string, { decision, reason }: DecideApproval): Promise<Search> => {
     const { tenantId, userId, username } = caller;
-    if (caller.apiKeyId !== undefined) throw searchError('approval.by_api_key');
+    // An API key's: a program is no second person.
+    if (caller.permissions !== undefined) throw searchError('approval.by_api_key');
     const known = await deps.database.tenant(tenantId, (tx) => requireSearch(tx, searchId));
     const cameras = decision === 'approve' ? await requireCameras(deps, caller, known.camera_ids) : [];
     const limits = await deps.limitsOf(tenantId);

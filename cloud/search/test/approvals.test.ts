@@ -117,7 +117,7 @@ it('is not decided by who asked, by a program, by who may not, nor without a rea
   expect((await decide(second, search.id, 'approve', '  ')).status).toBe(400);
   expect((await decide(second, search.id, 'approve')).status).toBe(200);
   const another = await aWaitingSearch();
-  const program = { ...second, apiKeyId: randomUUID() };
+  const program = { ...second, permissions: ['searches.approve' as const] };
   await expect(world.search.decideApproval(program, another.id, { decision: 'approve', reason: 'x' })).rejects.toMatchObject({
     code: 'approval.by_api_key',
   });

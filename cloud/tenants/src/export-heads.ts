@@ -30,7 +30,11 @@ export async function exportHeads(deps: ExportHeadsDeps): Promise<AuditVerdict[]
   while ((await linkAudit(deps)) > 0);
   const at = deps.now();
   const day = at.toISOString().slice(0, 10);
-  const known = await readHeadFiles(key, headsFolder);
+  const known = await readHeadFiles(key, headsFolder).catch((error: unknown) => {
+    // Somebody's hand in the folder must not end the checks; `star audit verify` names the file.
+    deps.log?.error({ err: error }, 'the exported heads of the audit log cannot be read; checked without them');
+    return [];
+  });
   const verdicts: AuditVerdict[] = [];
   for (const tenantId of await database.system('audit: tenants', tenantsWithAudit)) {
     const verdict = await verifyAudit(deps, tenantId, known);

@@ -243,6 +243,7 @@ describe('tampering by the owner of the database', () => {
     shorter.heads = [];
     await writeFile(path, [header, Buffer.from(JSON.stringify(shorter)).toString('base64url'), signature].join('.'));
     await expect(heads()).rejects.toThrow('no heads signed by this Star');
+    expect(await audit.exportHeads()).toHaveLength(2);
   });
 });
 

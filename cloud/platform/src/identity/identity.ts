@@ -1,3 +1,4 @@
+import type { Permission } from '@stardipper/proto';
 import { defineErrors } from '../errors/app-error';
 
 export interface Caller {
@@ -5,8 +6,8 @@ export interface Caller {
   readonly userId: string;
   readonly username: string;
   readonly roles: readonly string[];
-  /** Set when a program calls with an API key: it may not do what needs a person. */
-  readonly apiKeyId?: string;
+  /** Of an API key: exactly these, and nothing by a role. `userId` is then the key's. */
+  readonly permissions?: readonly Permission[];
 }
 
 /** Checks a bearer token; throws AppError `auth.token_invalid` or `auth.token_expired` (unauthenticated). */
