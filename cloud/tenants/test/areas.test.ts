@@ -474,6 +474,7 @@ test('communities of before become areas at the top of the tree', async () => {
   const files = (await readdir(tenantsMigrations)).sort();
   const areas = files.findIndex((name) => name.endsWith('_create_areas.sql'));
   for (const name of files.slice(0, areas)) await copyFile(join(tenantsMigrations, name), join(before, name));
+  await migrate(empty.ownerUrl, 'identity', identityMigrations);
   await migrate(empty.ownerUrl, 'tenants', before);
   const [tenantId, id] = [randomUUID(), randomUUID()];
   await empty.db.tenant(tenantId, async (tx) => {
@@ -481,7 +482,7 @@ test('communities of before become areas at the top of the tree', async () => {
     await tx.execute("INSERT INTO tenants.communities (tenant_id, id, name) VALUES ($1, $2, 'East court')", [tenantId, id]);
   });
   await migrate(empty.ownerUrl, 'tenants', tenantsMigrations);
-  const old = createTenants({ database: empty.db, writeEvent, tokens, now: () => new Date() });
+  const old = createTenants({ database: empty.db, writeEvent, identity: createUserAdmin({ database: empty.db }) });
   const admin: Caller = { tenantId, userId: randomUUID(), username: 'x', roles: ['tenant-admin'] };
   expect((await old.readAreas(admin, { limit: 10 })).items).toMatchObject([{ id, kind: 'community', parentId: null, name: 'East court' }]);
   const region = await old.createArea(admin, { kind: 'region', name: 'R', parentId: null });
