@@ -16,6 +16,8 @@ export const kinds = [
   'area',
   'grant',
   'software',
+  'edge',
+  'camera',
   'audit',
 ] as const;
 
