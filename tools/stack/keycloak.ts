@@ -61,20 +61,33 @@ function fetchDistribution(folder: string): string | undefined {
   }
 }
 
-/** @param consoleUrl where the console's redirects may go, without a slash at the end; takes some 20 s */
-export async function startKeycloak(consoleUrl: string, env: NodeJS.ProcessEnv = process.env): Promise<RunningKeycloak> {
+/**
+ * Takes some 20 s.
+ * @param consoleUrl where the console's redirects may go, without a slash at the end
+ * @param realmSettings more of what the realm file leaves open (`STAR_BRIDGE_URL`, …)
+ */
+export async function startKeycloak(
+  consoleUrl: string,
+  realmSettings: Readonly<Record<string, string>> = {},
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<RunningKeycloak> {
   const missing = whyNoKeycloak(env);
   if (missing) throw new Error(missing);
   const data = await mkdtemp(join(tmpdir(), 'star-keycloak-'));
   try {
-    return await start(folderOf(env), data, consoleUrl, env);
+    return await start(folderOf(env), data, { STAR_CONSOLE_URL: consoleUrl, ...realmSettings }, env);
   } catch (error) {
     await rm(data, { recursive: true, force: true });
     throw error;
   }
 }
 
-async function start(distribution: string, data: string, consoleUrl: string, env: NodeJS.ProcessEnv): Promise<RunningKeycloak> {
+async function start(
+  distribution: string,
+  data: string,
+  realmSettings: Readonly<Record<string, string>>,
+  env: NodeJS.ProcessEnv,
+): Promise<RunningKeycloak> {
   // Its start writes what it built into its own folder: each run has a copy, made of links where the disk can.
   const home = join(data, 'keycloak');
   cpSync(distribution, home, { recursive: true });
@@ -101,7 +114,7 @@ async function start(distribution: string, data: string, consoleUrl: string, env
       HOME: env.HOME,
       JAVA_HOME: env.JAVA_HOME,
       JAVA_OPTS: '-Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.net.preferIPv4Stack=true',
-      STAR_CONSOLE_URL: consoleUrl,
+      ...realmSettings,
       STAR_KEYCLOAK_SECRET: adminSecret,
     },
   });
