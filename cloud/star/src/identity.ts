@@ -1,10 +1,13 @@
 import { createUserAdmin, registerRealm } from '@star/identity';
 import {
+  createKeycloakAdmin,
+  createKeycloakVerifier,
   createTokenVerifier,
   type Database,
   type IdentityAdmin,
   loadSigningKey,
   publicPart,
+  Secret,
   type TokenVerifier,
   tokenAudience,
 } from '@star/platform';
@@ -23,11 +26,25 @@ export interface Identity {
 }
 
 /** The realm's address, as browsers and `iss` of every token have it. */
-export const issuerOf = ({ STAR_PUBLIC_URL }: Pick<AppSettings, 'STAR_PUBLIC_URL'>): string =>
-  new URL('/realms/star', STAR_PUBLIC_URL).href;
+export const issuerOf = (settings: Pick<AppSettings, 'STAR_PUBLIC_URL' | 'STAR_KEYCLOAK_URL' | 'STAR_KEYCLOAK_REALM'>): string =>
+  settings.STAR_KEYCLOAK_URL
+    ? `${settings.STAR_KEYCLOAK_URL}/realms/${settings.STAR_KEYCLOAK_REALM}`
+    : new URL('/realms/star', settings.STAR_PUBLIC_URL).href;
+
+/** Keycloak where the settings name one. Throws without the secret to look after its users. */
+export async function openIdentity(settings: AppSettings, database: Database, log: Logger): Promise<Identity> {
+  const { STAR_KEYCLOAK_URL: url, STAR_KEYCLOAK_REALM: realm, STAR_KEYCLOAK_SECRET: secret } = settings;
+  if (url === undefined) return openOwnRealm(settings, database, log);
+  if (secret === undefined) throw new Error('STAR_KEYCLOAK_URL needs STAR_KEYCLOAK_SECRET');
+  return {
+    verifier: createKeycloakVerifier({ url, realm }),
+    admin: createKeycloakAdmin({ url, realm, clientId: 'star-admin', clientSecret: new Secret(secret) }),
+    serve: async () => undefined,
+  };
+}
 
 /** The embedded provider: users and sessions in `database`, keys in Star's folder. */
-export async function openIdentity(settings: AppSettings, database: Database, log: Logger): Promise<Identity> {
+async function openOwnRealm(settings: AppSettings, database: Database, log: Logger): Promise<Identity> {
   const issuer = issuerOf(settings);
   const signingKey = await loadSigningKey(signingKeyPath(settings.STAR_DATA));
   const secret = await lastingSecret(settings.STAR_DATA, 'identity');

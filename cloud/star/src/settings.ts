@@ -4,6 +4,18 @@ import { z } from 'zod';
 const port = z.coerce.number().int().min(0).max(65_535);
 const keepDays = z.coerce.number().min(1).max(36_500).default(30);
 
+/** A Keycloak with the realm of `cloud/identity/keycloak/star-realm.json`; without it Star's own provider logs people in. */
+const keycloak = {
+  /** Without a slash at the end: `https://id.example.org`. */
+  STAR_KEYCLOAK_URL: z.url().optional(),
+  STAR_KEYCLOAK_REALM: z
+    .string()
+    .regex(/^[\w-]{1,64}$/)
+    .default('star'),
+  /** Of the client `star-admin`. */
+  STAR_KEYCLOAK_SECRET: z.string().min(16).optional(),
+};
+
 /** Settings of `star`; each is an environment variable. What has a default needs none. */
 export const starSettings = z.object({
   /** Folder for everything the embedded parts keep. */
@@ -20,6 +32,7 @@ export const starSettings = z.object({
   STAR_PUBLIC_URL: z.url().optional(),
   /** Kafka brokers, comma separated; without them the bus is the log in PostgreSQL. */
   STAR_KAFKA_BROKERS: z.string().optional(),
+  ...keycloak,
   /** An external PostgreSQL; both or neither. Without them one is started under STAR_DATA. */
   STAR_DATABASE_URL: z.url().optional(),
   STAR_DATABASE_OWNER_URL: z.url().optional(),
@@ -71,6 +84,7 @@ export const appSettings = z.object({
   /** Of the supervisor's PacksService. */
   STAR_PACKS_ADDRESS: z.string(),
   STAR_KAFKA_BROKERS: z.string().optional(),
+  ...keycloak,
   STAR_RPC_KEEP_DAYS: keepDays,
   STAR_CONSOLE: z.string().optional(),
   STAR_FIRST_TENANT: z.string().optional(),
