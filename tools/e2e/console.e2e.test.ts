@@ -332,8 +332,8 @@ withBrowser('a second person for searches, and somebody deleted on Star and on e
   await look('deletions');
 
   await page.getByRole('menuitem', { name: 'Audit' }).click();
-  await page.getByText('Person deleted').first().waitFor();
-  await page.getByText('Matches looked at').first().waitFor();
+  await page.locator('.el-table__row', { hasText: 'Person deleted' }).waitFor();
+  await page.locator('.el-table__row', { hasText: 'Approval asked for' }).waitFor();
   await look('audit');
   expect(complaints.splice(0)).toEqual([]);
 });

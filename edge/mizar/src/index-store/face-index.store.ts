@@ -6,6 +6,7 @@ import { mizarErrors } from '../mizar.errors';
 import { appendDurably } from './append-file';
 import { deleteFile, filesOfPack, forgetInFile, overdueFiles, type PackFaces, withdrawFile, withdrawnFiles } from './forget.store';
 import { migrations } from './migrations';
+import { readExactly } from './read-exactly';
 import { cropPath, cutSpans, DAY_MS, recoverFiles, vectorPath } from './recover.store';
 import { type NewSighting, type StoredSighting, sightingId } from './sighting';
 
@@ -213,7 +214,7 @@ export class FaceIndex {
 
   /** Reads rows of vectors into `into`, which they must fill. */
   async readVectors(range: VectorRange, into: Uint8Array): Promise<void> {
-    await readExactly(vectorPath(this.folder, range.fileId), range.firstRow * range.dimension * 4, into);
+    await readFile(vectorPath(this.folder, range.fileId), range.firstRow * range.dimension * 4, into);
   }
 
   /** The sighting a row belongs to; undefined when it was replaced, or lies outside the range of time. */
@@ -233,7 +234,7 @@ export class FaceIndex {
       : undefined;
     if (!row || row.crop_length === 0) throw mizarErrors.cropNotFound(id.slice(0, 64));
     const jpeg = new Uint8Array(row.crop_length);
-    await readExactly(cropPath(this.folder, row.file_id), row.crop_offset, jpeg);
+    await readFile(cropPath(this.folder, row.file_id), row.crop_offset, jpeg);
     return jpeg;
   }
 
@@ -308,17 +309,9 @@ function insertSightings(db: DatabaseSync, segment: IndexedSegment, part: DayPar
   return offset - part.cropBytes;
 }
 
-async function readExactly(path: string, offset: number, into: Uint8Array): Promise<void> {
+async function readFile(path: string, offset: number, into: Uint8Array): Promise<void> {
   const file = await open(path, 'r');
-  try {
-    for (let done = 0; done < into.length; ) {
-      const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
-      if (bytesRead === 0) throw new Error(`${path} is shorter than its index says`);
-      done += bytesRead;
-    }
-  } finally {
-    await file.close();
-  }
+  await readExactly(file, offset, into).finally(() => file.close());
 }
 
 /** Also SQLite's word for it, SQLITE_FULL. */

@@ -1,7 +1,8 @@
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { inTransaction } from '@dipper/platform';
 import { bestMatches, VectorBlock } from '../match/best-matches';
+import { readExactly } from './read-exactly';
 import { cropPath, cutSpans, DAY_MS, vectorPath } from './recover.store';
 
 /** Somebody by what one pack makes of their photos. */
@@ -78,14 +79,6 @@ async function forgetRows(db: DatabaseSync, folder: string, { file_id }: IndexFi
     for (const row of rows) remove.run(file_id, row);
   });
   return found.length;
-}
-
-async function readExactly(file: FileHandle, offset: number, into: Uint8Array): Promise<void> {
-  for (let done = 0; done < into.length; ) {
-    const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
-    if (bytesRead === 0) throw new Error('a file of vectors is shorter than its index says');
-    done += bytesRead;
-  }
 }
 
 /** Days whose first segment was indexed before `before` and that still count as looked at. */
