@@ -9,5 +9,6 @@ export * from './api';
 export * from './names';
 export * from './policy';
 export * from './reports';
+export * from './rest/api-keys';
 export * from './rpc';
 export * from './spans';

@@ -1,3 +1,4 @@
+import { issueApiKey, readApiKeys, withdrawApiKey } from './api-keys/manage-api-keys';
 import { readAudit } from './audit';
 import { createCommunity, hasCommunity, readCommunities } from './communities';
 import { createTenant } from './create-tenant';
@@ -12,6 +13,9 @@ export const createTenants = (deps: TenantsDeps) => ({
   createCommunity: createCommunity(deps),
   readCommunities: readCommunities(deps),
   hasCommunity: hasCommunity(deps),
+  issueApiKey: issueApiKey(deps),
+  readApiKeys: readApiKeys(deps),
+  withdrawApiKey: withdrawApiKey(deps),
   readAudit: readAudit(deps),
 });
 

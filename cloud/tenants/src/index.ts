@@ -1,6 +1,7 @@
 /** Tenants, their users and communities, log-in, and the audit log. */
 import { join } from 'node:path';
 
+export { type CheckApiKeysDeps, checkApiKeys } from './api-keys/check-api-keys';
 export { type AuditLine, auditLine, recordAudit } from './audit';
 export { createTenant, type NewTenant, type OpenedTenant } from './create-tenant';
 export { createTenants, type Tenants } from './create-tenants';

@@ -5,8 +5,7 @@ import { community, createCommunity, logIn, page, session } from '@stardipper/pr
 import { z } from 'zod';
 import { auditLine } from './audit';
 import type { Tenants } from './create-tenants';
-
-export const TENANTS = Symbol('tenants');
+import { TENANTS } from './tenants.token';
 
 const cursor = z.string().max(512).optional();
 const limit = (most: number, usual: number) => z.coerce.number().int().min(1).max(most).default(usual);

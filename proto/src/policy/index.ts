@@ -1,3 +1,4 @@
+export * from './limits';
 export * from './permissions';
 export type { Access, PolicyRow } from './route';
 export { accessOf, policy } from './routes';

@@ -16,6 +16,8 @@ export const permissions = [
   'people.write',
   'searches.read',
   'searches.write',
+  'keys.read',
+  'keys.write',
   'audit.read',
 ] as const;
 export type Permission = (typeof permissions)[number];
@@ -29,10 +31,10 @@ const look = ['areas.read', 'edges.read', 'software.read'] as const;
 export const permissionsOfRole: Readonly<Record<Role, readonly Permission[]>> = {
   'platform-operator': ['tenants.read', 'tenants.write'],
   'platform-finance': ['tenants.read'],
-  'tenant-admin': [...look, 'areas.write', 'edges.write', 'software.write', 'audit.read'],
+  'tenant-admin': [...look, 'areas.write', 'edges.write', 'software.write', 'keys.read', 'keys.write', 'audit.read'],
   operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write'],
   viewer: [...look, 'people.read', 'searches.read'],
-  auditor: [...look, 'searches.read', 'audit.read'],
+  auditor: [...look, 'searches.read', 'keys.read', 'audit.read'],
 };
 
 const isRole = (name: string): name is Role => (roles as readonly string[]).includes(name);
@@ -40,3 +42,9 @@ const isRole = (name: string): name is Role => (roles as readonly string[]).incl
 /** Everything these roles hold together; names that are no role of ours hold nothing. */
 export const permissionsOf = (held: readonly string[]): ReadonlySet<Permission> =>
   new Set(held.filter(isRole).flatMap((role) => permissionsOfRole[role]));
+
+/** About the provider's things, or about who may do what: a program is never given these. */
+const forPeopleOnly = /^(tenants|keys|users|grants|approvals)\./;
+
+/** What an API key may be given, by somebody who holds it. */
+export const grantable: readonly Permission[] = permissions.filter((permission) => !forPeopleOnly.test(permission));

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -139,11 +139,11 @@ function cutUnreadBodies(fastify: FastifyInstance): void {
     if (!raw.complete) reply.removeHeader('connection');
   });
   fastify.addHook('onResponse', async ({ raw }) => {
-    if (raw.complete) return;
+    // Node takes the socket away from a request whose connection ended, and an injected request never had one.
+    const socket: unknown = raw.socket;
+    if (raw.complete || !(socket instanceof Socket)) return;
     raw.resume();
-    // Node takes the socket away from a request whose connection ended, whatever the types say.
-    const socket: Socket | null = raw.socket;
-    setTimeout(() => raw.complete || socket?.destroy(), lingerMs).unref();
+    setTimeout(() => raw.complete || socket.destroy(), lingerMs).unref();
   });
 }
 

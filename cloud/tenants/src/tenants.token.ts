@@ -1,0 +1,1 @@
+export const TENANTS = Symbol('tenants');
