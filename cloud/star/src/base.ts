@@ -19,7 +19,9 @@ import {
   startRelay,
   type TokenIssuer,
   type TokenVerifier,
+  withApiKeys,
 } from '@star/platform';
+import { checkApiKeys } from '@star/tenants';
 import { maxSoftwareBytes } from '@stardipper/proto';
 import type { Logger } from 'pino';
 import { lastingSecret, signingKeyPath } from './secrets';
@@ -45,6 +47,12 @@ const issuer = 'star';
 const audience = 'star';
 /** A working day, until refresh tokens come with the identity provider. */
 const tokenTtlS = 12 * 3600;
+
+/** Tokens by our own key, API keys by the database. */
+export async function openVerifier(settings: AppSettings, database: Database): Promise<TokenVerifier> {
+  const { jwks } = createTokenIssuer({ issuer, audience, key: await loadSigningKey(signingKeyPath(settings.STAR_DATA)) });
+  return withApiKeys(createTokenVerifier({ issuer, audience, keys: jwks }), checkApiKeys({ database, now: () => new Date() }));
+}
 
 /** Opens database, bus, analytics, objects and identity as the settings say, with the relay and upkeep of the bus running. */
 export async function openBase(settings: AppSettings): Promise<Base> {
@@ -87,7 +95,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     analytics,
     objects,
     tokens,
-    verifier: createTokenVerifier({ issuer, audience, keys: tokens.jwks }),
+    verifier: await openVerifier(settings, database),
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
     close: async () => {
       upkeep.abort();

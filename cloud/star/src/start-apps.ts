@@ -60,6 +60,8 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
     STAR_CLICKHOUSE_PASSWORD: parts.clickhouse.password,
     STAR_MIZAR: parts.mizar,
     STAR_KAFKA_BROKERS: settings.STAR_KAFKA_BROKERS,
+    STAR_REDIS_URL: settings.STAR_REDIS_URL,
+    STAR_TRUSTED_PROXIES: settings.STAR_TRUSTED_PROXIES,
     STAR_RPC_KEEP_DAYS: String(settings.STAR_RPC_KEEP_DAYS),
     STAR_FIRST_TENANT: settings.STAR_FIRST_TENANT,
     STAR_FIRST_ADMIN: settings.STAR_FIRST_ADMIN,

@@ -33,3 +33,5 @@ export const limitsOf = (method: string, path: string): RouteLimits =>
 
 /** Routes with limits of their own, for the test that each of them exists. */
 export const limitedRoutes: readonly string[] = Object.keys(own);
+
+export const longestTimeoutMs: number = Math.max(...[...all.values()].map((limits) => limits.timeoutMs));

@@ -4,7 +4,7 @@ import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { accessOf } from '@stardipper/proto';
+import { accessOf, limitsOf, longestTimeoutMs } from '@stardipper/proto';
 import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../identity/identity';
 import type { DiskObjects } from '../objects/disk';
@@ -31,13 +31,17 @@ export interface HttpAppOptions {
   readonly log?: Log;
   /** 1 MB unless told. */
   readonly bodyLimitBytes?: number;
-  /** For a request to come in whole; two minutes unless told. */
-  readonly requestTimeoutMs?: number;
-  /** Longer for what is sent to addresses that begin with one of these: large uploads. */
-  readonly longRequests?: { readonly prefixes: readonly string[]; readonly timeoutMs: number };
+  /** For a request to a route to come in whole; the policy's unless told. */
+  readonly timeoutMsOf?: (method: string, path: string) => number;
+  /** Addresses of proxies whose `x-forwarded-for` names the client; nobody is believed unless told. */
+  readonly trustedProxies?: readonly string[];
+  /** What `/api/openapi.json` answers; this application's own description unless told. */
+  readonly describe?: () => Promise<unknown>;
   readonly title?: string;
   /** Serves `/objects/…` as well. */
   readonly objects?: DiskObjects;
+  /** Hooks in front of every route, `/objects/…` among them. */
+  readonly entrance?: (fastify: FastifyInstance) => void;
   /** More routes outside of Nest (static files, a proxy); called before Nest adds its own. */
   readonly extend?: (fastify: FastifyInstance) => void | Promise<void>;
   /** Open connections (event streams) are cut this long after `close`; 5 s unless told. */
@@ -67,10 +71,11 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
     providers: [{ provide: HEALTH, useValue: health }],
   };
   const bodyLimit = options.bodyLimitBytes ?? 1_000_000;
-  const requestTimeoutMs = options.requestTimeoutMs ?? 120_000;
+  const timeoutMsOf = options.timeoutMsOf ?? ((method, path) => limitsOf(method, path).timeoutMs);
   const adapter = new FastifyAdapter({
     bodyLimit,
-    requestTimeout: Math.max(requestTimeoutMs, options.longRequests?.timeoutMs ?? 0),
+    requestTimeout: longestTimeoutMs,
+    ...(options.trustedProxies?.length ? { trustProxy: [...options.trustedProxies] } : {}),
     keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 512 },
@@ -81,11 +86,12 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   acceptJsonOnly(fastify, bodyLimit);
   hardenAnswers(fastify);
   cutUnreadBodies(fastify);
-  if (options.longRequests) cutSlowRequests(fastify, requestTimeoutMs, options.longRequests.prefixes);
+  cutSlowRequests(fastify, timeoutMsOf);
   if (options.metrics) measure(fastify, options.metrics);
   nest.useGlobalFilters(new ProblemFilter(options.log));
   const table = options.accessOf ?? accessOf;
   nest.useGlobalGuards(new AuthGuard(options.verifier, table));
+  options.entrance?.(fastify);
   if (options.objects) serveObjects(fastify, options.objects, options.log);
   await options.extend?.(fastify);
   const classified = requireClassified(fastify, table);
@@ -101,7 +107,7 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
     );
     return description;
   };
-  fastify.get('/api/openapi.json', async () => openApi());
+  fastify.get('/api/openapi.json', async () => options.describe?.() ?? openApi());
   await nest.init();
   classified.check();
   return {
@@ -148,10 +154,10 @@ function cutUnreadBodies(fastify: FastifyInstance): void {
 }
 
 /** Node knows one limit for all requests, which is then the longest: all the others are kept to theirs here. */
-function cutSlowRequests(fastify: FastifyInstance, timeoutMs: number, longer: readonly string[]): void {
-  fastify.addHook('onRequest', async ({ raw, url }) => {
-    if (raw.complete || longer.some((prefix) => url.startsWith(prefix))) return;
-    const timer = setTimeout(() => raw.complete || (raw.socket as Socket | null)?.destroy(), timeoutMs);
+function cutSlowRequests(fastify: FastifyInstance, timeoutMsOf: (method: string, path: string) => number): void {
+  fastify.addHook('onRequest', async ({ raw, method, routeOptions }) => {
+    if (raw.complete || !(raw.socket instanceof Socket)) return;
+    const timer = setTimeout(() => raw.complete || (raw.socket as Socket | null)?.destroy(), timeoutMsOf(method, routeOptions.url ?? ''));
     raw.once('close', () => clearTimeout(timer));
   });
 }
