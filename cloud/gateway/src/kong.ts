@@ -40,7 +40,7 @@ function servicesOf(service: string, url: string): object[] {
     connect_timeout: 5000,
     write_timeout: timeoutMs,
     read_timeout: timeoutMs,
-    routes: own.filter((route) => timeoutOf(route) === timeoutMs).flatMap(routesOf),
+    routes: alike(own.filter((route) => timeoutOf(route) === timeoutMs)).flatMap((group) => routesOf(service, group)),
   }));
 }
 
@@ -50,26 +50,40 @@ const timeoutOf = ({ method, path }: Route) => {
   return stream ? dayMs : timeoutMs;
 };
 
+/** Routes that differ in their path only are one route of Kong's, which then counts their calls together. */
+function alike(all: readonly Route[]): (readonly [Route, ...Route[]])[] {
+  const groups = new Map<string, [Route, ...Route[]]>();
+  for (const route of all) {
+    const { bodyBytes, stream } = limitsOf(route.method, route.path);
+    const key = JSON.stringify([route.method, bodyBytes, stream, kindOf(route)]);
+    const group = groups.get(key);
+    if (group) group.push(route);
+    else groups.set(key, [route]);
+  }
+  return [...groups.values()];
+}
+
+const kindOf = ({ path, access }: Route) => (path.startsWith('/objects/') ? 'objects' : access === 'public' ? 'public' : 'callers');
+
 /** One route for callers with a token, and one for those with an API key, which Kong prefers where it matches. */
-function routesOf(route: Route): object[] {
+function routesOf(service: string, group: readonly [Route, ...Route[]]): object[] {
+  const [route] = group;
   const { bodyBytes, stream } = limitsOf(route.method, route.path);
-  const name = `${route.method}${route.path}`
-    .toLowerCase()
-    .replaceAll('*', 'any')
-    .replace(/[^a-z0-9]+/g, '-');
+  const usual = bodyBytes === usualLimits.bodyBytes ? '' : `-${bodyBytes}-bytes`;
+  const name = `${service}-${route.method.toLowerCase()}-${kindOf(route)}${stream ? '-streams' : ''}${usual}`;
   const size = {
     name: 'request-size-limiting',
     config: { allowed_payload_size: bodyBytes, size_unit: 'bytes', require_content_length: false },
   };
   const shape = {
     methods: route.method === 'GET' ? ['GET', 'HEAD'] : [route.method],
-    paths: [kongPath(route.path)],
+    paths: group.map(({ path }) => kongPath(path)),
     strip_path: false,
     request_buffering: bodyBytes <= usualLimits.bodyBytes,
-    response_buffering: !stream,
+    response_buffering: !stream && kindOf(route) !== 'objects',
   };
-  if (route.path.startsWith('/objects/')) return [{ name, ...shape, plugins: [size] }];
-  if (route.access === 'public') return [{ name, ...shape, plugins: [size, perMinute(strangersPerMinute, { limit_by: 'ip' })] }];
+  if (kindOf(route) === 'objects') return [{ name, ...shape, plugins: [size] }];
+  if (kindOf(route) === 'public') return [{ name, ...shape, plugins: [size, perMinute(strangersPerMinute, { limit_by: 'ip' })] }];
   const jwt = {
     name: 'jwt',
     config: {

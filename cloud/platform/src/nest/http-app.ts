@@ -11,6 +11,7 @@ import type { DiskObjects } from '../objects/disk';
 import type { Log } from '../postgres/open-database';
 import type { Metrics } from '../telemetry/metrics';
 import { type AccessOf, AuthGuard, requireClassified } from './auth.guard';
+import { describeAccess } from './describe-access';
 import { HEALTH, type HealthCheck, HealthController, type HealthState } from './health.controller';
 import { acceptJsonOnly } from './json-body';
 import { serveObjects } from './objects-routes';
@@ -97,13 +98,15 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   const classified = requireClassified(fastify, table);
   let description: OpenAPIObject | undefined;
   const openApi = () => {
-    description ??= SwaggerModule.createDocument(
-      nest,
-      new DocumentBuilder()
-        .setTitle(options.title ?? 'Star')
-        .setVersion('1')
-        .addBearerAuth()
-        .build(),
+    description ??= describeAccess(
+      SwaggerModule.createDocument(
+        nest,
+        new DocumentBuilder()
+          .setTitle(options.title ?? 'Star')
+          .setVersion('1')
+          .build(),
+      ),
+      table,
     );
     return description;
   };
