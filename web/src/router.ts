@@ -1,5 +1,7 @@
+import type { Permission } from '@stardipper/proto';
 import Vue from 'vue';
-import VueRouter from 'vue-router';
+import VueRouter, { type RouteConfig } from 'vue-router';
+import ApiKeyList from './api-keys/ApiKeyList.vue';
 import BoxList from './boxes/BoxList.vue';
 import CalibrationPage from './people/CalibrationPage.vue';
 import PersonList from './people/PersonList.vue';
@@ -9,7 +11,11 @@ import SearchList from './searches/SearchList.vue';
 import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
 
-/** `meta.menu` is the key of the menu entry; a route without it has none. */
+/** The first page of the menu that the reader may see. */
+const home = (routes: readonly RouteConfig[]): string =>
+  routes.find(({ meta }) => meta?.menu && (meta.needs === undefined || useSession().may(meta.needs as Permission)))?.path ?? '/log-in';
+
+/** `meta.menu` is the key of the menu entry; a route without it has none. `meta.needs`: shown to who holds this permission. */
 export function createRouter(): VueRouter {
   // After the store's plugin, whose hook must run first: the first route already asks the session.
   Vue.use(VueRouter);
@@ -17,16 +23,19 @@ export function createRouter(): VueRouter {
     routes: [
       { path: '/', redirect: '/searches' },
       { path: '/log-in', component: LogIn, meta: { open: true } },
-      { path: '/searches', component: SearchList, meta: { menu: 'searches', icon: 'el-icon-search' } },
+      { path: '/searches', component: SearchList, meta: { menu: 'searches', icon: 'el-icon-search', needs: 'searches.read' } },
       { path: '/searches/new', component: SearchForm },
       { path: '/searches/:id([0-9a-f-]{36})', component: SearchDetail, props: true },
-      { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
+      { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user', needs: 'people.read' } },
       { path: '/people/calibration', component: CalibrationPage },
-      { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
+      { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera', needs: 'edges.read' } },
+      { path: '/api-keys', component: ApiKeyList, meta: { menu: 'apiKeys', icon: 'el-icon-key', needs: 'keys.read' } },
       { path: '*', redirect: '/searches' },
     ],
   });
   router.beforeEach((to, _from, next) => {
+    const needs = to.meta?.needs as Permission | undefined;
+    if (useSession().isOpen && needs !== undefined && !useSession().may(needs)) return next(home(router.options.routes ?? []));
     if (to.meta?.open || useSession().isOpen) return next();
     next({ path: '/log-in', query: { next: to.fullPath } });
   });

@@ -1,4 +1,5 @@
 import type { Session } from '@stardipper/proto';
+import { type Permission, permissionsOf } from '@stardipper/proto';
 import { defineStore } from 'pinia';
 import { request, useToken } from '../api/client';
 
@@ -17,6 +18,11 @@ export const useSession = defineStore('session', {
   getters: {
     isOpen: (state): boolean => state.session !== null,
     user: (state): Session['user'] | undefined => state.session?.user,
+    /** Only hides what would be refused: Star decides. */
+    may: (state): ((permission: Permission) => boolean) => {
+      const held = permissionsOf(state.session?.user.roles ?? []);
+      return (permission) => held.has(permission);
+    },
   },
   actions: {
     restore() {
