@@ -6,7 +6,7 @@ import { limitsOf } from '@stardipper/proto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import CircuitBreaker from 'opossum';
 import { gatewayErrors } from './gateway.errors';
-import { type Route, routes, type ServiceName, serviceNames } from './routes';
+import { routes, type ServiceName, serviceNames } from './routes';
 
 export type Upstreams = Readonly<Record<ServiceName, string>>;
 
@@ -17,12 +17,15 @@ export interface PassOnOptions {
     /** How long a failing service is left alone; 2 s unless told. */
     readonly pauseMs?: number;
   };
+  /** Until a service begins to answer; the policy's unless told. */
+  readonly timeoutMsOf?: (method: string, path: string) => number;
 }
 
 type Pass = (answer: () => void, fail: (error: Error) => void) => void;
 
 /** Passes every route of the policy table on to its service; bodies and server-sent events are streamed. No other path exists. */
-export async function passOn(app: FastifyInstance, { upstreams, metrics, breaker }: PassOnOptions): Promise<void> {
+export async function passOn(app: FastifyInstance, { upstreams, metrics, breaker, timeoutMsOf }: PassOnOptions): Promise<void> {
+  const timeoutOf = timeoutMsOf ?? ((method, path) => limitsOf(method, path).timeoutMs);
   const breakers = breakersOf(breaker?.pauseMs ?? 2000, metrics);
   await app.register(async (scope) => {
     await scope.register(replyFrom, { http: {}, disableCache: true, disableRequestLogging: true });
@@ -38,7 +41,13 @@ export async function passOn(app: FastifyInstance, { upstreams, metrics, breaker
       scope.route({
         method: route.method === 'GET' ? ['GET', 'HEAD'] : route.method,
         url: route.path,
-        handler: (request, reply) => through(breakers[route.service], route, upstreams, request, reply),
+        handler: (request, reply) =>
+          through(
+            breakers[route.service],
+            { service: route.service, upstream: upstreams[route.service], timeoutMs: timeoutOf(route.method, route.path) },
+            request,
+            reply,
+          ),
       });
     }
   });
@@ -59,10 +68,15 @@ function bounded(request: FastifyRequest): Transform {
   });
 }
 
+interface Way {
+  readonly service: ServiceName;
+  readonly upstream: string;
+  readonly timeoutMs: number;
+}
+
 async function through(
   breaker: CircuitBreaker<[Pass], void>,
-  route: Route,
-  upstreams: Upstreams,
+  way: Way,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -70,8 +84,8 @@ async function through(
   try {
     await breaker.fire((answer, fail) => {
       // The query is added from the request as it is.
-      reply.from(`${upstreams[route.service]}${path}`, {
-        timeout: limitsOf(route.method, route.path).timeoutMs,
+      reply.from(`${way.upstream}${path}`, {
+        timeout: way.timeoutMs,
         // Who asked decides whether to ask again; asking ten times for one request is how a tired service is finished off.
         retryDelay: () => null,
         onResponse: (_request, _reply, answered) => {
@@ -82,7 +96,7 @@ async function through(
       });
     });
   } catch (error) {
-    sendProblem(outward(error, route.service), request, reply);
+    sendProblem(outward(error, way.service), request, reply);
   }
   return reply;
 }

@@ -25,16 +25,24 @@ let base: string;
 let metrics: Metrics;
 let service: Server;
 let alive: string;
+/** Where nobody listens, until somebody does. */
+let devicesPort: number;
 let seen: { request: IncomingMessage; body: Buffer }[];
 let answer: (request: IncomingMessage, response: ServerResponse) => void;
 
 const open = async (own: Partial<EntranceOptions> = {}) => {
-  const upstreams = { tenants: alive, search: alive, devices: 'http://127.0.0.1:1' };
+  const upstreams = { tenants: alive, search: alive, devices: `http://127.0.0.1:${devicesPort}` };
   const made = await createHttpApp(Nothing, {
     verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
     describe: describeAll({ tenants: alive, search: alive, devices: alive }),
     entrance: (fastify) => guardEntrance(fastify, { verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }), ...own }),
-    extend: (fastify) => passOn(fastify, { upstreams, breaker: { pauseMs: 300 }, ...(own.metrics ? { metrics: own.metrics } : {}) }),
+    extend: (fastify) =>
+      passOn(fastify, {
+        upstreams,
+        breaker: { pauseMs: 300 },
+        timeoutMsOf: (_method, path) => (path.endsWith('/in-use') ? 100 : 30_000),
+        ...(own.metrics ? { metrics: own.metrics } : {}),
+      }),
   });
   return { made, base: await made.listen() };
 };
@@ -58,6 +66,10 @@ beforeAll(async () => {
   service.listen(0, '127.0.0.1');
   await once(service, 'listening');
   alive = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
+  const unused = createServer().listen(0, '127.0.0.1');
+  await once(unused, 'listening');
+  devicesPort = (unused.address() as AddressInfo).port;
+  unused.close();
   metrics = createMetrics({ service: 'test', process: false });
   ({ made: app, base } = await open({ metrics, inFlight: { requests: 3, streams: 2 } }));
 });
@@ -209,19 +221,26 @@ describe('bodies', () => {
 describe('services in trouble', () => {
   it('are answered for, left alone after ten failures, and asked again after a pause', async () => {
     const headers = await bearer();
+    const ask = () => fetch(`${base}/api/v1/edges`, { headers });
     for (let n = 0; n < 12; n++)
-      expect(await problem(await fetch(`${base}/api/v1/edges`, { headers }))).toMatchObject({
-        status: 503,
-        code: 'service.unavailable',
-        params: { service: 'devices' },
-      });
-    const refused = await fetch(`${base}/api/v1/edges`, { headers });
-    expect([refused.headers.get('retry-after'), await metrics.registry.metrics()]).toEqual([
-      '2',
-      expect.stringMatching(/star_gateway_circuit_open\{service="devices".*\} 1/),
-    ]);
+      expect(await problem(await ask())).toMatchObject({ status: 503, code: 'service.unavailable', params: { service: 'devices' } });
+    const refused = await ask();
+    expect(refused.headers.get('retry-after')).toBe('2');
+    expect(await metrics.registry.metrics()).toMatch(/star_gateway_circuit_open\{service="devices".*\} 1/);
     // The others go on.
     expect((await fetch(`${base}/api/v1/people`, { headers })).status).toBe(200);
+    const back = createServer((_request, response) => response.end('{}')).listen(devicesPort, '127.0.0.1');
+    await once(back, 'listening');
+    while ((await ask()).status !== 200) await sleep(20);
+    expect(await metrics.registry.metrics()).toMatch(/star_gateway_circuit_open\{service="devices".*\} 0/);
+    back.closeAllConnections();
+    back.close();
+  });
+
+  it('are waited for as long as the route says', async () => {
+    answer = () => undefined;
+    const answered = await fetch(`${base}/api/v1/packs/in-use`, { headers: await bearer() });
+    expect(await problem(answered)).toMatchObject({ status: 504, code: 'service.timeout' });
   });
 
   it('and their own refusals are no reason to leave them alone, nor asked for twice', async () => {
