@@ -161,6 +161,7 @@ function cutSlowRequests(fastify: FastifyInstance, timeoutMsOf: (method: string,
   fastify.addHook('onRequest', async ({ raw, method, routeOptions }) => {
     if (raw.complete || !(raw.socket instanceof Socket)) return;
     const timer = setTimeout(() => raw.complete || (raw.socket as Socket | null)?.destroy(), timeoutMsOf(method, routeOptions.url ?? ''));
+    timer.unref();
     raw.once('close', () => clearTimeout(timer));
   });
 }
