@@ -49,6 +49,8 @@ export function guardEntrance(fastify: FastifyInstance, options: EntranceOptions
     // The address is worked out at the first look, from a header that is about to go.
     const address = request.ip;
     dropSpoofed(request.raw.headers);
+    // What services may believe, because it comes from here.
+    request.raw.headers['x-forwarded-for'] = address;
     if (leadsElsewhere(request.url)) {
       sendProblem(requestErrors.error('route.not_found'), request, reply, options.log);
       return reply;
@@ -60,10 +62,10 @@ export function guardEntrance(fastify: FastifyInstance, options: EntranceOptions
     const service = route?.service ?? 'none';
     try {
       if (route) enter(inFlight, request, reply, service);
-      // The signature of an object's address is its permission, and its own limit.
-      if (url?.startsWith('/objects/')) checkSize(request);
-      else if (access === undefined || access === 'public') await calls.byAddress(reply, address);
-      else {
+      if (access === undefined || access === 'public') {
+        // The signature of an object's address is its permission, and its own limit.
+        if (!url?.startsWith('/objects/')) await calls.byAddress(reply, address);
+      } else {
         const caller = await identify(request, options.verifier).catch(async (error: unknown) => {
           await calls.byAddress(reply, address);
           throw error;

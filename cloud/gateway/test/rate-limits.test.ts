@@ -69,14 +69,15 @@ describe.each(Object.entries(kinds))('calls counted in %s', (kind, make) => {
   const bucket = (perMinute: number) => ({ key: `tenant:${randomUUID()}:rate:all`, perMinute });
 
   it('are allowed as often as the bucket holds, also when all come at once, and not once more', async () => {
-    const many = bucket(30);
+    // One comes back every ten seconds, which is longer than this takes.
+    const many = bucket(6);
     const taken = await Promise.all(Array.from({ length: 40 }, () => counters.take(many)));
-    expect(taken.filter((each) => each.allowed)).toHaveLength(30);
-    expect(taken[0]).toMatchObject({ allowed: true, remaining: 29, waitMs: 0 });
+    expect(taken.filter((each) => each.allowed)).toHaveLength(6);
+    expect(taken[0]).toMatchObject({ allowed: true, remaining: 5, waitMs: 0 });
     const refused = taken.at(-1);
     expect(refused).toMatchObject({ allowed: false, remaining: 0 });
     expect(refused?.waitMs).toBeGreaterThan(0);
-    expect(refused?.waitMs).toBeLessThanOrEqual(2000);
+    expect(refused?.waitMs).toBeLessThanOrEqual(10_000);
   });
 
   it('come back one by one, and a refusal costs nothing', async () => {
@@ -103,9 +104,9 @@ describe.each(Object.entries(kinds))('calls counted in %s', (kind, make) => {
   it('share one limit, and each goes on by itself while Redis is away', async () => {
     const [one, other] = [replica(), replica()];
     await together(one, other);
-    const shared = { key: `tenant:${randomUUID()}:rate:all`, perMinute: 10 };
+    const shared = { key: `tenant:${randomUUID()}:rate:all`, perMinute: 5 };
     const taken = await Promise.all(Array.from({ length: 20 }, (_, n) => (n % 2 ? one : other).take(shared)));
-    expect(taken.filter((each) => each.allowed)).toHaveLength(10);
+    expect(taken.filter((each) => each.allowed)).toHaveLength(5);
     await stopRedis();
     expect([(await one.take(shared)).allowed, (await other.take(shared)).allowed]).toEqual([true, true]);
     await startRedis();

@@ -29,10 +29,13 @@ const entrance = (settings: AppSettings, options: Entrance): EntranceOptions => 
   ...options,
 });
 
+/** It is the only one that reaches them, and it says who asked. */
+const behindGateway = ({ STAR_ROLE: role }: AppSettings) => role !== 'all' && role !== 'gateway';
+
 const addresses = (settings: AppSettings) => ({
   host: settings.STAR_HTTP_HOST,
   port: settings.STAR_HTTP_PORT,
-  trustedProxies: settings.STAR_TRUSTED_PROXIES?.split(',').map((each) => each.trim()) ?? [],
+  trustedProxies: behindGateway(settings) ? ['loopback'] : (settings.STAR_TRUSTED_PROXIES?.split(',').map((each) => each.trim()) ?? []),
 });
 
 /**
