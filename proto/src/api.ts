@@ -2,14 +2,11 @@
 
 import { z } from 'zod';
 import { taskStates } from './reports';
+import { id, time } from './rest/scalars';
 import { priority, softwareAttributes, softwareStates } from './rpc';
 import { coverageKinds } from './spans';
 
-/** In small letters, as PostgreSQL writes them: ids are compared and put into keys as text. */
-export const uuid = z.uuid().toLowerCase();
-const id = uuid;
-/** RFC 3339 with an offset. */
-const time = z.iso.datetime({ offset: true });
+export { uuid } from './rest/scalars';
 
 /** RFC 9457, plus a stable `code` to translate by. `errors` points at fields by JSON pointer. */
 export const problem = z.object({
@@ -23,26 +20,14 @@ export const problem = z.object({
 });
 export type Problem = z.infer<typeof problem>;
 
-export const logIn = z.strictObject({ username: z.string().min(1).max(128), password: z.string().min(1).max(256) });
-export const session = z.object({
-  token: z.string(),
-  expiresAt: time,
-  user: z.object({ id, tenantId: id, tenantName: z.string(), username: z.string(), displayName: z.string(), roles: z.array(z.string()) }),
-});
-export type Session = z.infer<typeof session>;
-
-export const createCommunity = z.strictObject({ name: z.string().trim().min(1).max(120) });
-export const community = z.object({ id, name: z.string(), createdAt: time });
-export type Community = z.infer<typeof community>;
-
-/** Shown once when made: what a box needs to register itself into one community. */
-export const provisioningKey = z.object({ id, communityId: id, key: z.string(), secret: z.string().optional(), createdAt: time });
+/** Shown once when made: what a box needs to register itself into one area. */
+export const provisioningKey = z.object({ id, areaId: id, key: z.string(), secret: z.string().optional(), createdAt: time });
 export type ProvisioningKey = z.infer<typeof provisioningKey>;
 
 export const edge = z.object({
   id,
   name: z.string(),
-  communityId: id,
+  areaId: id,
   online: z.boolean(),
   lastSeenAt: time.nullable(),
   createdAt: time,
@@ -72,6 +57,8 @@ export const recorder = z.object({
   clockOffsetMs: z.int().nullable(),
   model: z.string().nullable(),
   checkedAt: time.nullable(),
+  /** Channels that became no cameras because the tenant has as many as it may have. */
+  camerasRefused: z.int(),
 });
 export type Recorder = z.infer<typeof recorder>;
 
@@ -79,7 +66,10 @@ export const camera = z.object({
   id,
   edgeId: id,
   recorderId: id,
-  communityId: id,
+  /** Its own, or else its edge's. */
+  areaId: id,
+  /** It is set to a building of its own and does not follow its edge. */
+  ownArea: z.boolean(),
   channel: z.int(),
   name: z.string(),
   online: z.boolean(),
@@ -109,8 +99,27 @@ export type Person = z.infer<typeof person>;
  * are embedded again in the background; whoever still waits is refused to searches with `person.not_embedded`.
  */
 export const packInUse = z.object({
-  /** Null until Star's Mizar has been heard for the first time. */
-  pack: z.object({ packId: z.string(), since: time }).nullable(),
+  /** What the tenant's people are embedded and searched with; null until Star's Mizar has been heard for the first time. */
+  pack: z
+    .object({
+      packId: z.string(),
+      since: time,
+      /** `assigned` to the tenant, or the `installation`'s own. */
+      by: z.enum(['assigned', 'installation']),
+    })
+    .nullable(),
+  /** The package assigned to the tenant and what has become of it here; null when none is. */
+  assignment: z
+    .object({
+      packageId: id,
+      title: z.string(),
+      version: z.string(),
+      /** Only when it is `in_use` is `pack` the one that was assigned; until then the last good one is. */
+      state: z.enum(['preparing', 'in_use', 'failed']),
+      /** Why it failed, or why preparing it takes so long. */
+      error: z.object({ code: z.string(), params: z.record(z.string(), z.unknown()) }).nullable(),
+    })
+    .nullable(),
   photos: z.object({ embedded: z.int(), waiting: z.int(), refused: z.int() }),
   /** People with photos: ready to be searched for, waiting, or with every photo refused. */
   people: z.object({ ready: z.int(), waiting: z.int(), refused: z.int() }),
@@ -266,9 +275,12 @@ export type Page<T> = { items: T[]; nextCursor: string | null };
 /** Server-sent events of one search: `event: search` with a Search, `event: match` with a Match. */
 export const searchEvents = ['search', 'match'] as const;
 
-export const createProvisioningKey = z.strictObject({ communityId: id });
-/** A new name for an edge or a camera. */
-export const rename = z.strictObject({ name: z.string().trim().min(1).max(120) });
+export const createProvisioningKey = z.strictObject({ areaId: id });
+const name = z.string().trim().min(1).max(120);
+/** What is left out stays as it is. */
+export const patchEdge = z.strictObject({ name: name.optional(), areaId: id.optional() });
+/** `areaId` null: where its edge is. */
+export const patchCamera = z.strictObject({ name: name.optional(), areaId: id.nullable().optional() });
 /** What is left out stays as it is. */
 export const patchRecorder = z.strictObject({
   name: createRecorder.shape.name.optional(),
@@ -293,6 +305,8 @@ export const softwarePackage = z.object({
   version: z.string(),
   sizeBytes: z.int(),
   sha256: z.string(),
+  /** What pack.json in it says; null when there is none, or none that can be read. */
+  pack: z.object({ packId: z.string(), licence: z.string(), nonCommercial: z.boolean() }).nullable(),
   assigned: z.boolean(),
   createdAt: time,
 });

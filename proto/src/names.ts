@@ -11,6 +11,7 @@ export const topics = {
   'device.rpc.finished.v1': events.DeviceRpcFinished,
   'device.recorder.reported.v1': events.DeviceRecorderReported,
   'device.software.changed.v1': events.DeviceSoftwareChanged,
+  'software.assigned.v1': events.SoftwareAssigned,
   'search.task.requested.v1': events.SearchTaskRequested,
   'search.task.accepted.v1': events.SearchTaskAccepted,
   'search.progressed.v1': events.SearchProgressed,

@@ -105,7 +105,7 @@ withAll('every service is a process of its own, behind one gateway', async () =>
   const page = await fetch(`${world.url}/`);
   expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
   for (const path of ['/healthz', '/readyz']) expect([path, (await fetch(`${world.url}${path}`)).status]).toEqual([path, 200]);
-  for (const path of ['/people', '/edges', '/communities', '/searches']) {
+  for (const path of ['/people', '/edges', '/areas', '/grants', '/searches']) {
     const refused = await fetch(`${world.url}/api/v1${path}`, { headers: { authorization: 'Bearer nobody' } });
     expect([path, refused.status, ((await refused.json()) as { code: string }).code]).toEqual([path, 401, expect.any(String)]);
   }

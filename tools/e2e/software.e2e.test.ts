@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { aWorld, pause, until, type World } from '../../cloud/devices/test/world.ts';
+import { adminOf, aWorld, pause, until, type World } from '../../cloud/devices/test/world.ts';
 import { buildDubhe, DubheProcess, newDataDir } from '../../edge/dubhe/test/dubhe-process.ts';
 
 const root = join(__dirname, '..', '..');
@@ -66,7 +66,7 @@ const whenUpdated = (name: string, version: string) =>
 
 /** Installs by saying what it was given, unless told of another way. */
 async function aBox(name: string, dataDir = newDataDir(), install?: string): Promise<DubheProcess> {
-  const key = await star.devices.issueProvisioningKey(world.tenants[0], world.communityId);
+  const key = await star.devices.issueProvisioningKey(adminOf(world.tenants[0]), world.areaId);
   const script = join(folder, `${name}.sh`);
   writeFileSync(script, `echo "$PACK_TITLE $PACK_VERSION $(sha256sum < "$1" | cut -c1-64)" >> ${join(folder, name)}.log\n`);
   const box = new DubheProcess(dataDir, {

@@ -14,7 +14,7 @@ function sources(folder: string): string[] {
   });
 }
 
-const services = ['tenants', 'devices', 'search', 'gateway', 'billing'];
+const services = ['identity', 'tenants', 'devices', 'search', 'gateway', 'billing'];
 const agents = ['merak', 'alioth', 'mizar', 'dubhe'];
 
 /** Workspace packages each folder may import; anything else of the workspace is a way back or sideways. */

@@ -1,12 +1,13 @@
 /** Star's REST interface as the console uses it, for the demo and the end-to-end tests. */
 
 import type {
+  Area,
   Camera,
-  Community,
   CoverageRow,
   CreateSearch,
   Edge,
   Match,
+  Me,
   PackInUse,
   Page,
   Person,
@@ -14,7 +15,6 @@ import type {
   ProvisioningKey,
   Recorder,
   Search,
-  Session,
 } from '@stardipper/proto';
 
 /** A refusal by Star, with its stable code. */
@@ -30,20 +30,36 @@ export class ApiError extends Error {
 
 export class ApiClient {
   private token = '';
+  private renewAtMs = Number.POSITIVE_INFINITY;
+  private renew: () => Promise<void> = async () => undefined;
   readonly baseUrl: string;
   constructor(baseUrl: string) {
     this.baseUrl = baseUrl;
   }
 
-  async logIn(username: string, password: string): Promise<Session> {
-    const session = await this.call<Session>('POST', '/session', { username, password });
-    this.token = session.token;
-    return session;
+  /** As a program does: name and password for a token of five minutes, asked for again in time. */
+  async logIn(username: string, password: string): Promise<{ readonly token: string; readonly user: Me }> {
+    const takeToken = async () => {
+      const response = await fetch(`${this.baseUrl}/realms/star/protocol/openid-connect/token`, {
+        method: 'POST',
+        body: new URLSearchParams({ grant_type: 'password', client_id: 'star-cli', username, password }),
+        signal: AbortSignal.timeout(60_000),
+      });
+      const text = await response.text();
+      if (!response.ok) throw new ApiError(toProblem(response.status, text), 'log in');
+      const answer = JSON.parse(text) as { access_token: string; expires_in: number };
+      this.token = answer.access_token;
+      this.renewAtMs = Date.now() + (answer.expires_in * 1000) / 2;
+    };
+    await takeToken();
+    this.renew = takeToken;
+    return { token: this.token, user: await this.call<Me>('GET', '/me') };
   }
 
-  communities = () => this.all<Community>('/communities');
-  createCommunity = (name: string) => this.call<Community>('POST', '/communities', { name });
-  createProvisioningKey = (communityId: string) => this.call<ProvisioningKey>('POST', '/provisioning-keys', { communityId });
+  areas = () => this.all<Area>('/areas');
+  createArea = (kind: Area['kind'], name: string, parentId: string | null = null) =>
+    this.call<Area>('POST', '/areas', { kind, name, parentId });
+  createProvisioningKey = (areaId: string) => this.call<ProvisioningKey>('POST', '/provisioning-keys', { areaId });
   edges = () => this.all<Edge>('/edges');
   recorders = (edgeId: string) => this.all<Recorder>(`/edges/${edgeId}/recorders`);
   createRecorder = (edgeId: string, body: object) => this.call<Recorder>('POST', `/edges/${edgeId}/recorders`, body);
@@ -77,6 +93,7 @@ export class ApiClient {
   }
 
   async call<T>(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<T> {
+    if (Date.now() > this.renewAtMs) await this.renew();
     const headers: Record<string, string> = this.token ? { authorization: `Bearer ${this.token}` } : {};
     if (body !== undefined) headers['content-type'] = contentType;
     const response = await fetch(`${this.baseUrl}/api/v1${path}`, {

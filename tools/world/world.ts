@@ -19,6 +19,7 @@ import type { Wire } from './wire.ts';
 
 const { resolve } = createRequire(import.meta.url);
 
+const regionName = 'Riverside';
 const communityNames: Record<BoxName, string> = { east: 'East court', west: 'West court' };
 
 export interface WorldOptions extends PackAndPeople {
@@ -101,6 +102,7 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
       STAR_MQTT_PORT: String(identity.ports.mqtt),
       STAR_MIZAR_PROGRAM: resolve('@dipper/mizar/dist/main.js'),
       STAR_PACK: options.models,
+      STAR_MODELS_PROGRAM: resolve('@dipper/dipper/dist/main.js'),
       // Boxes fetch queries and put crops where Star says that it is.
       ...(options.wire ? { STAR_PUBLIC_URL: `http://127.0.0.1:${await options.wire.through(identity.ports.http)}` } : {}),
       STAR_FIRST_TENANT: 'Two Courts',
@@ -205,8 +207,10 @@ async function provision(api: ApiClient, identity: Identity, folder: string): Pr
   const provisioning = { ...identity.provisioning };
   for (const box of boxNames) {
     if (provisioning[box]) continue;
+    const areas = await api.areas();
+    const region = areas.find((area) => area.kind === 'region') ?? (await api.createArea('region', regionName));
     const community =
-      (await api.communities()).find((c) => c.name === communityNames[box]) ?? (await api.createCommunity(communityNames[box]));
+      areas.find((area) => area.name === communityNames[box]) ?? (await api.createArea('community', communityNames[box], region.id));
     const made = await api.createProvisioningKey(community.id);
     provisioning[box] = { key: made.key, secret: made.secret as string };
   }

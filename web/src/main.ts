@@ -6,9 +6,18 @@ import App from './shell/App.vue';
 import './shell/style.css';
 import { i18n } from './i18n';
 import { createRouter } from './router';
+import { useSession } from './session/session';
 
 Vue.use(PiniaVuePlugin);
 Vue.use(ElementUI, { i18n: (key: string, value: unknown) => i18n.t(key, value as Record<string, unknown>), size: 'small' });
 
-const pinia = createPinia();
-new Vue({ pinia, router: createRouter(), i18n, render: (h) => h(App) }).$mount('#app');
+async function open(): Promise<void> {
+  const pinia = createPinia();
+  // Before the router, whose first route already asks the session.
+  const next = await useSession(pinia).start();
+  const router = createRouter();
+  if (next) await router.replace(next).catch(() => undefined);
+  new Vue({ pinia, router, i18n, render: (h) => h(App) }).$mount('#app');
+}
+
+void open();

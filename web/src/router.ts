@@ -2,14 +2,18 @@ import type { Permission } from '@stardipper/proto';
 import Vue from 'vue';
 import VueRouter, { type RouteConfig } from 'vue-router';
 import ApiKeyList from './api-keys/ApiKeyList.vue';
+import AreasPage from './areas/AreasPage.vue';
 import BoxList from './boxes/BoxList.vue';
 import CalibrationPage from './people/CalibrationPage.vue';
 import PersonList from './people/PersonList.vue';
 import SearchDetail from './searches/SearchDetail.vue';
 import SearchForm from './searches/SearchForm.vue';
 import SearchList from './searches/SearchList.vue';
+import AccountPage from './session/AccountPage.vue';
 import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
+import SoftwarePage from './software/SoftwarePage.vue';
+import UserList from './users/UserList.vue';
 
 /** The first page of the menu that the reader may see. */
 const home = (routes: readonly RouteConfig[]): string =>
@@ -29,7 +33,11 @@ export function createRouter(): VueRouter {
       { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user', needs: 'people.read' } },
       { path: '/people/calibration', component: CalibrationPage },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera', needs: 'edges.read' } },
+      { path: '/areas', component: AreasPage, meta: { menu: 'areas', icon: 'el-icon-office-building' } },
+      { path: '/users', component: UserList, meta: { menu: 'users', icon: 'el-icon-s-custom', needs: 'users.read' } },
       { path: '/api-keys', component: ApiKeyList, meta: { menu: 'apiKeys', icon: 'el-icon-key', needs: 'keys.read' } },
+      { path: '/account', component: AccountPage },
+      { path: '/software', component: SoftwarePage, meta: { menu: 'software', icon: 'el-icon-cpu', needs: 'software.read' } },
       { path: '*', redirect: '/searches' },
     ],
   });

@@ -1,21 +1,33 @@
-import type { Audit, Bus, Database, FirstTime, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
+import {
+  type Audit,
+  type Bus,
+  type Database,
+  type FirstTime,
+  type LimitsOf,
+  type Log,
+  limitsByDefault,
+  type Objects,
+  SecretBox,
+  type WriteEvent,
+  type WriteEvents,
+} from '@star/platform';
+import type { AreasPort } from './areas';
 import { setSharedAttributes } from './attributes/device-attributes';
-import { changeCameraName, readCameraRefs, readCameras } from './cameras/manage-cameras';
+import { changeCamera, readCameraRefs, readCameras } from './cameras/manage-cameras';
 import { createDeviceHub } from './device-hub';
-import { changeEdgeName, readEdge, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
-import { issueProvisioningKey, readProvisioningKeys, removeProvisioningKey } from './edges/manage-provisioning-keys';
+import { changeEdge, readEdge, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
+import { issueProvisioningKey, readProvisioningKeys, readRefusedEdges, removeProvisioningKey } from './edges/manage-provisioning-keys';
 import { defaultHubSettings, type HubSettings } from './hub/hub-settings';
 import { assignSoftware, readAssignment, readEdgeSoftware, readEdgesSoftware, unassignSoftware } from './ota/assign-software';
 import { readPackage, readPackages, removePackage } from './ota/manage-packages';
 import { uploadPackage } from './ota/upload-package';
 import { applyRecorderReport } from './recorders/apply-recorder-report';
 import { addRecorder, changeRecorder, readRecorder, readRecorders, removeRecorder } from './recorders/manage-recorders';
-import { SecretBox } from './recorders/secret-box';
 import type { SignCrops } from './rpc/answer-call';
 import { askEdge } from './rpc/ask-edge';
 import { requestTask } from './rpc/request-task';
 
-export interface DevicesDeps {
+export interface DevicesDeps extends AreasPort {
   readonly db: Database;
   readonly bus: Pick<Bus, 'append'>;
   readonly writeEvent: WriteEvent;
@@ -25,7 +37,8 @@ export interface DevicesDeps {
   /** 32 bytes; recorders' passwords are sealed with it. Without it none of them can be used again. */
   readonly secretKey: Buffer;
   readonly signCrops: SignCrops;
-  readonly hasCommunity: (tenantId: string, communityId: string) => Promise<boolean>;
+  /** The same for every tenant unless told. */
+  readonly limitsOf?: LimitsOf;
   /** Packages of software are in it. */
   readonly objects: Pick<Objects, 'put' | 'delete' | 'getRange'>;
   readonly audit: Audit;
@@ -48,9 +61,11 @@ export interface DevicesDeps {
  */
 export function createDevices(deps: DevicesDeps) {
   const secrets = new SecretBox(deps.secretKey);
-  const { db, writeEvent, firstTime, log } = deps;
+  const { db, writeEvent, firstTime, log, holdArea, areasVisibleTo, audit } = deps;
+  const limitsOf = deps.limitsOf ?? limitsByDefault;
   const hub = createDeviceHub({
     ...deps,
+    limitsOf,
     secrets,
     settings: { ...defaultHubSettings, ...deps.hub },
     ackTimeoutMs: deps.ackTimeoutMs ?? 10_000,
@@ -59,8 +74,8 @@ export function createDevices(deps: DevicesDeps) {
     rpcKeepDays: deps.rpcKeepDays ?? 30,
     upkeepEveryMs: deps.upkeepEveryMs ?? 3_600_000,
   });
-  const recorders = { db, secrets };
-  const edges = { db, writeEvent };
+  const recorders = { db, secrets, areasVisibleTo };
+  const edges = { db, writeEvent, audit, holdArea, areasVisibleTo };
   return {
     /** Listens for devices; answers the MQTT port. */
     start: hub.start,
@@ -68,16 +83,17 @@ export function createDevices(deps: DevicesDeps) {
     abandon: hub.abandon,
     sessionCount: hub.sessionCount,
     requestTask: requestTask({ db, firstTime, writeEvent, dispatcher: hub.dispatcher, connectedHere: hub.connectedHere, log }),
-    applyRecorderReport: applyRecorderReport({ db, firstTime, log }),
+    applyRecorderReport: applyRecorderReport({ db, firstTime, log, limitsOf }),
     askEdge: askEdge({ db, dispatcher: hub.dispatcher, answers: hub.answers }),
     listCameraRefs: readCameraRefs({ db }),
     setSharedAttributes: setSharedAttributes({ db }),
     issueProvisioningKey: issueProvisioningKey(deps),
     readProvisioningKeys: readProvisioningKeys(deps),
+    readRefusedEdges: readRefusedEdges(deps),
     removeProvisioningKey: removeProvisioningKey(deps),
     readEdges: readEdges(edges),
     readEdge: readEdge(edges),
-    changeEdgeName: changeEdgeName(edges),
+    changeEdge: changeEdge(edges),
     removeEdge: removeEdge(edges),
     readEdgeRpcs: readEdgeRpcs(edges),
     addRecorder: addRecorder(recorders),
@@ -85,8 +101,8 @@ export function createDevices(deps: DevicesDeps) {
     readRecorders: readRecorders(recorders),
     changeRecorder: changeRecorder(recorders),
     removeRecorder: removeRecorder(recorders),
-    readCameras: readCameras({ db }),
-    changeCameraName: changeCameraName({ db }),
+    readCameras: readCameras(edges),
+    changeCamera: changeCamera(edges),
     uploadPackage: uploadPackage(deps),
     readPackages: readPackages(deps),
     readPackage: readPackage(deps),

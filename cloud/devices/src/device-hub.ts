@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus, Database, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
+import type { Bus, Database, LimitsOf, Log, Objects, SecretBox, WriteEvent, WriteEvents } from '@star/platform';
+import type { AreasPort } from './areas';
 import { pushSharedAttributes, readDeviceAttributes, saveClientAttributes } from './attributes/device-attributes';
 import { logIn } from './edges/log-in';
 import { Presence } from './edges/presence';
@@ -13,7 +14,6 @@ import { announceAssignments } from './ota/announce-software';
 import { applySoftwareTelemetry } from './ota/apply-software-telemetry';
 import { deleteDoomedObjects } from './ota/manage-packages';
 import { createSoftwareSource } from './ota/serve-chunks';
-import type { SecretBox } from './recorders/secret-box';
 import { answerCall, type SignCrops } from './rpc/answer-call';
 import { AnswerWaiters } from './rpc/ask-edge';
 import { Dispatcher } from './rpc/dispatcher';
@@ -22,7 +22,8 @@ import { forgetFinishedRpcs } from './rpc/forget-rpcs';
 import { acceptTelemetry } from './telemetry/accept-telemetry';
 import { BusBatcher } from './telemetry/bus-batcher';
 
-export interface DeviceHubDeps {
+export interface DeviceHubDeps extends AreasPort {
+  readonly limitsOf: LimitsOf;
   readonly db: Database;
   readonly bus: Pick<Bus, 'append'>;
   readonly writeEvent: WriteEvent;
@@ -59,7 +60,14 @@ export function createDeviceHub(deps: DeviceHubDeps) {
   const applySoftware = applySoftwareTelemetry(deps);
   const hub: Hub = new Hub(settings, {
     logIn: logIn({ db }),
-    provision: provisionEdge({ db, writeEvent, log }),
+    provision: provisionEdge({
+      db,
+      writeEvent,
+      log,
+      limitsOf: deps.limitsOf,
+      holdArea: deps.holdArea,
+      areasVisibleTo: deps.areasVisibleTo,
+    }),
     acceptTelemetry: async (edge, entries) => {
       await accept(edge, entries);
       await applySoftware(edge, entries);

@@ -10,8 +10,8 @@ const id = api.uuid;
 const cursor = z.string().max(128).optional();
 const limit = z.coerce.number().int().min(1).max(200).default(50);
 const pageQuery = z.strictObject({ cursor, limit });
-const edgesQuery = z.strictObject({ cursor, limit, communityId: id.optional() });
-const camerasQuery = z.strictObject({ cursor, limit, communityId: id.optional(), edgeId: id.optional() });
+const edgesQuery = z.strictObject({ cursor, limit, areaId: id.optional() });
+const camerasQuery = z.strictObject({ cursor, limit, areaId: id.optional(), edgeId: id.optional() });
 
 /** Everybody of a tenant may look at what there is; what changes it, and the keys that let a box in, are its administrators'. */
 @Controller('api/v1/provisioning-keys')
@@ -21,19 +21,25 @@ export class ProvisioningKeysController {
   @Post()
   @ZodAnswer(api.provisioningKey, 201)
   create(@CurrentCaller() caller: Caller, @ZodBody(api.createProvisioningKey) input: z.infer<typeof api.createProvisioningKey>) {
-    return this.devices.issueProvisioningKey(caller.tenantId, input.communityId);
+    return this.devices.issueProvisioningKey(caller, input.areaId);
   }
 
   @Get()
   @ZodAnswer(api.page(api.provisioningKey))
   list(@CurrentCaller() caller: Caller, @ZodQuery(pageQuery) query: z.infer<typeof pageQuery>) {
-    return this.devices.readProvisioningKeys(caller.tenantId, query);
+    return this.devices.readProvisioningKeys(caller, query);
+  }
+
+  @Get('refusals')
+  @ZodAnswer(api.page(api.refusedEdge))
+  refusals(@CurrentCaller() caller: Caller) {
+    return this.devices.readRefusedEdges(caller);
   }
 
   @Delete(':keyId')
   @HttpCode(204)
   remove(@CurrentCaller() caller: Caller, @ZodParam('keyId', id) keyId: string) {
-    return this.devices.removeProvisioningKey(caller.tenantId, keyId);
+    return this.devices.removeProvisioningKey(caller, keyId);
   }
 }
 
@@ -44,31 +50,35 @@ export class EdgesController {
   @Get()
   @ZodAnswer(api.page(api.edge))
   list(@CurrentCaller() caller: Caller, @ZodQuery(edgesQuery) query: z.infer<typeof edgesQuery>) {
-    return this.devices.readEdges(caller.tenantId, query, query);
+    return this.devices.readEdges(caller, query, query);
   }
 
   @Get(':edgeId')
   @ZodAnswer(api.edge)
   get(@CurrentCaller() caller: Caller, @ZodParam('edgeId', id) edgeId: string) {
-    return this.devices.readEdge(caller.tenantId, edgeId);
+    return this.devices.readEdge(caller, edgeId);
   }
 
   @Patch(':edgeId')
   @ZodAnswer(api.edge)
-  rename(@CurrentCaller() caller: Caller, @ZodParam('edgeId', id) edgeId: string, @ZodBody(api.rename) input: z.infer<typeof api.rename>) {
-    return this.devices.changeEdgeName(caller.tenantId, edgeId, input.name);
+  change(
+    @CurrentCaller() caller: Caller,
+    @ZodParam('edgeId', id) edgeId: string,
+    @ZodBody(api.patchEdge) input: z.infer<typeof api.patchEdge>,
+  ) {
+    return this.devices.changeEdge(caller, edgeId, input);
   }
 
   @Delete(':edgeId')
   @HttpCode(204)
   remove(@CurrentCaller() caller: Caller, @ZodParam('edgeId', id) edgeId: string) {
-    return this.devices.removeEdge(caller.tenantId, edgeId);
+    return this.devices.removeEdge(caller, edgeId);
   }
 
   @Get(':edgeId/rpc')
   @ZodAnswer(api.page(api.edgeRpc))
   rpcs(@CurrentCaller() caller: Caller, @ZodParam('edgeId', id) edgeId: string, @ZodQuery(pageQuery) query: z.infer<typeof pageQuery>) {
-    return this.devices.readEdgeRpcs(caller.tenantId, edgeId, query);
+    return this.devices.readEdgeRpcs(caller, edgeId, query);
   }
 
   @Post(':edgeId/recorders')
@@ -78,7 +88,7 @@ export class EdgesController {
     @ZodParam('edgeId', id) edgeId: string,
     @ZodBody(api.createRecorder) input: z.infer<typeof api.createRecorder>,
   ) {
-    return this.devices.addRecorder(caller.tenantId, edgeId, input);
+    return this.devices.addRecorder(caller, edgeId, input);
   }
 
   @Get(':edgeId/recorders')
@@ -88,7 +98,7 @@ export class EdgesController {
     @ZodParam('edgeId', id) edgeId: string,
     @ZodQuery(pageQuery) query: z.infer<typeof pageQuery>,
   ) {
-    return this.devices.readRecorders(caller.tenantId, edgeId, query);
+    return this.devices.readRecorders(caller, edgeId, query);
   }
 }
 
@@ -99,7 +109,7 @@ export class RecordersController {
   @Get(':recorderId')
   @ZodAnswer(api.recorder)
   get(@CurrentCaller() caller: Caller, @ZodParam('recorderId', id) recorderId: string) {
-    return this.devices.readRecorder(caller.tenantId, recorderId);
+    return this.devices.readRecorder(caller, recorderId);
   }
 
   @Patch(':recorderId')
@@ -109,13 +119,13 @@ export class RecordersController {
     @ZodParam('recorderId', id) recorderId: string,
     @ZodBody(api.patchRecorder) input: z.infer<typeof api.patchRecorder>,
   ) {
-    return this.devices.changeRecorder(caller.tenantId, recorderId, input);
+    return this.devices.changeRecorder(caller, recorderId, input);
   }
 
   @Delete(':recorderId')
   @HttpCode(204)
   remove(@CurrentCaller() caller: Caller, @ZodParam('recorderId', id) recorderId: string) {
-    return this.devices.removeRecorder(caller.tenantId, recorderId);
+    return this.devices.removeRecorder(caller, recorderId);
   }
 }
 
@@ -126,16 +136,16 @@ export class CamerasController {
   @Get()
   @ZodAnswer(api.page(api.camera))
   list(@CurrentCaller() caller: Caller, @ZodQuery(camerasQuery) query: z.infer<typeof camerasQuery>) {
-    return this.devices.readCameras(caller.tenantId, query, query);
+    return this.devices.readCameras(caller, query, query);
   }
 
   @Patch(':cameraId')
   @ZodAnswer(api.camera)
-  rename(
+  change(
     @CurrentCaller() caller: Caller,
     @ZodParam('cameraId', id) cameraId: string,
-    @ZodBody(api.rename) input: z.infer<typeof api.rename>,
+    @ZodBody(api.patchCamera) input: z.infer<typeof api.patchCamera>,
   ) {
-    return this.devices.changeCameraName(caller.tenantId, cameraId, input.name);
+    return this.devices.changeCamera(caller, cameraId, input);
   }
 }

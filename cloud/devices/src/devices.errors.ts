@@ -12,7 +12,10 @@ export const devicesErrors = defineErrors({
   'recorder.name_taken': 'conflict',
   'recorder.time_zone_unknown': 'unprocessable',
   'camera.not_found': 'not_found',
-  'community.not_found': 'unprocessable',
+  'area.unknown': 'unprocessable',
+  /** A box stands in a community or a building; a camera may be set to a building below its box. */
+  'area.kind_unfit': 'unprocessable',
+  'area.not_below_edge': 'unprocessable',
   'provisioning_key.not_found': 'not_found',
   'software.not_found': 'not_found',
   'software.type_unsupported': 'invalid',

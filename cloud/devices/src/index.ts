@@ -1,6 +1,8 @@
 /** Edges, recorders, cameras, the MQTT hub they connect to, and the calls made to them. */
 import { join } from 'node:path';
 
+export type { AreasPort, HeldArea } from './areas';
+export { countOnAreas, moveOnAreas } from './areas.store';
 export { createDevices, type Devices, type DevicesDeps } from './create-devices';
 export { devicesErrors } from './devices.errors';
 export { devicesGrpcService } from './devices.grpc';

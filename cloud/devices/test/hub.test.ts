@@ -1,9 +1,10 @@
 /** Real: PostgreSQL, the bus in it, TCP, mqtt.js as the device, raw sockets where no library would misbehave. */
 import { randomUUID } from 'node:crypto';
+import { limitsByDefault } from '@star/platform';
 import { generate } from 'mqtt-packet';
 import { defaultHubSettings } from '../src';
 import { createDeviceHub } from '../src/device-hub';
-import { anEdge, aWorld, Device, fallibleBus, pause, provision, RawClient, silent, until, type World } from './world';
+import { adminOf, anEdge, aWorld, Device, fallibleBus, pause, provision, RawClient, silent, until, type World } from './world';
 
 const telemetry = 'v1/devices/me/telemetry';
 const attributes = 'v1/devices/me/attributes';
@@ -18,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 const edgeHere = (tenantId?: string) => anEdge(world, main.devices, main.port, tenantId);
-const online = async (edgeId: string, tenantId = world.tenants[0]) => (await main.devices.readEdge(tenantId, edgeId)).online;
+const online = async (edgeId: string, tenantId = world.tenants[0]) => (await main.devices.readEdge(adminOf(tenantId), edgeId)).online;
 
 describe('logging in', () => {
   it('takes a token in all three versions of MQTT', async () => {
@@ -41,7 +42,7 @@ describe('logging in', () => {
   });
 
   it('takes basic credentials only as they are stored', async () => {
-    const key = await main.devices.issueProvisioningKey(world.tenants[0], world.communityId);
+    const key = await main.devices.issueProvisioningKey(adminOf(world.tenants[0]), world.areaId);
     const basic = { credentialsType: 'MQTT_BASIC', clientId: 'c-1', username: 'u-1', password: 'p-1' };
     expect(await provision(main.port, key, basic)).toEqual({
       status: 'SUCCESS',
@@ -62,6 +63,9 @@ describe('logging in', () => {
       writeEvent: async () => {},
       writeEvents: async () => {},
       log: silent,
+      limitsOf: limitsByDefault,
+      holdArea: async () => undefined,
+      areasVisibleTo: async () => 'all',
       secrets: {} as never,
       signCrops: async () => [],
       objects: {} as never,
@@ -93,23 +97,23 @@ describe('logging in', () => {
 
 describe('registering', () => {
   it('makes an edge of the key’s community, and says so', async () => {
-    const key = await main.devices.issueProvisioningKey(world.tenants[0], world.communityId);
+    const key = await main.devices.issueProvisioningKey(adminOf(world.tenants[0]), world.areaId);
     const answer = await provision(main.port, key, { deviceName: 'gate house' }, v5);
     expect(answer).toEqual({ status: 'SUCCESS', credentialsType: 'ACCESS_TOKEN', credentialsValue: expect.stringMatching(/^\w{20}$/) });
     const record = await world.record('device.registered.v1', (r) => r.message.name === 'gate house');
-    expect(record).toMatchObject({ tenantId: world.tenants[0], message: { communityId: world.communityId } });
+    expect(record).toMatchObject({ tenantId: world.tenants[0], message: { areaId: world.areaId } });
     expect(await Device.refusal(main.port, { username: answer.credentialsValue as string })).toBe(0);
   });
 
   it('does not say whether key or secret was wrong', async () => {
-    const key = await main.devices.issueProvisioningKey(world.tenants[0], world.communityId);
+    const key = await main.devices.issueProvisioningKey(adminOf(world.tenants[0]), world.areaId);
     const notFound = { status: 'NOT_FOUND', errorMsg: 'Provision data was not found!' };
     expect(await provision(main.port, { ...key, secret: 'wrong' })).toEqual(notFound);
     expect(await provision(main.port, { key: 'wrong', secret: key.secret as string })).toEqual(notFound);
   });
 
   it('refuses a taken name, but repeats its answer to the box that has it', async () => {
-    const key = await main.devices.issueProvisioningKey(world.tenants[0], world.communityId);
+    const key = await main.devices.issueProvisioningKey(adminOf(world.tenants[0]), world.areaId);
     const failure = { status: 'FAILURE', errorMsg: 'Failed to provision device!' };
     const token = randomUUID();
     const mine = { deviceName: 'twin', token };
@@ -119,7 +123,7 @@ describe('registering', () => {
     expect(await provision(main.port, key, { deviceName: 'other', token })).toEqual(failure);
     expect(await provision(main.port, key, { deviceName: 'with cert', credentialsType: 'X509_CERTIFICATE' })).toEqual(failure);
     // Another tenant may use the name.
-    const foreign = await main.devices.issueProvisioningKey(world.tenants[1], world.communityId);
+    const foreign = await main.devices.issueProvisioningKey(adminOf(world.tenants[1]), world.areaId);
     expect(await provision(main.port, foreign, { deviceName: 'twin' })).toMatchObject({ status: 'SUCCESS' });
   });
 
@@ -359,16 +363,16 @@ describe('attributes', () => {
       timeMode: 'auto',
       timeZone: 'Asia/Shanghai',
     } as const;
-    const recorder = await main.devices.addRecorder(tenantId, edgeId, settings);
+    const recorder = await main.devices.addRecorder(adminOf(tenantId), edgeId, settings);
     expect(recorder).not.toHaveProperty('password');
     const key = `recorder.${recorder.id}`;
     const { name: _, ...config } = settings;
     expect((await device.message(attributes)).body).toEqual({ [key]: { id: recorder.id, ...config } });
     device.messages.length = 0;
-    await main.devices.changeRecorder(tenantId, recorder.id, { password: 'new', maxSessions: 3 });
+    await main.devices.changeRecorder(adminOf(tenantId), recorder.id, { password: 'new', maxSessions: 3 });
     expect((await device.message(attributes)).body).toEqual({ [key]: { id: recorder.id, ...config, password: 'new', maxSessions: 3 } });
     device.messages.length = 0;
-    await main.devices.removeRecorder(tenantId, recorder.id);
+    await main.devices.removeRecorder(adminOf(tenantId), recorder.id);
     expect((await device.message(attributes)).body).toEqual({ deleted: [key] });
     const stored = await world.database.db.system('test', (tx) => tx.query('SELECT * FROM devices.recorders'));
     expect(JSON.stringify(stored)).not.toContain('pässword');
@@ -543,7 +547,7 @@ describe('presence', () => {
     await world.record('device.status.changed.v1', (r) => r.key === edgeId && !r.message.online);
     const device = await Device.connect(main.port, { username: token });
     await until(() => online(edgeId));
-    expect((await main.devices.readEdge(world.tenants[0], edgeId)).lastSeenAt).not.toBeNull();
+    expect((await main.devices.readEdge(adminOf(world.tenants[0]), edgeId)).lastSeenAt).not.toBeNull();
     await device.end();
     await until(async () => !(await online(edgeId)));
   });
@@ -567,7 +571,7 @@ describe('presence', () => {
     const { edgeId, token } = await edgeHere();
     const device = await Device.connect(main.port, { ...v5, username: token });
     await until(() => online(edgeId));
-    await main.devices.removeEdge(world.tenants[0], edgeId);
+    await main.devices.removeEdge(adminOf(world.tenants[0]), edgeId);
     await device.whenClosed();
     expect(device.disconnectReason).toBe(0x98);
     expect(await Device.refusal(main.port, { username: token })).toBe(5);

@@ -8,7 +8,7 @@ import { createTokenIssuer, createTokenVerifier, loadSigningKey } from '@star/pl
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import * as api from '@stardipper/proto';
 import { DevicesModule } from '../src';
-import { anEdge, aWorld, Device, pause, until, type World } from './world';
+import { adminOf, anEdge, aWorld, Device, pause, until, type World } from './world';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
 const telemetry = 'v1/devices/me/telemetry';
@@ -278,6 +278,33 @@ describe('an assignment', () => {
     expect(world.audited.slice(audited).map((line) => line.action)).toEqual(['software.unassigned']);
   });
 
+  it('and its end are told on the bus with a number that grows, also when they were made before that', async () => {
+    const [tenantId] = world.tenants;
+    const bytes = aPack(1000);
+    const made = (await upload(bytes)).body;
+    const told = () =>
+      world.seen
+        .filter((record) => record.topic === 'software.assigned.v1' && record.tenantId === tenantId)
+        .map(({ message }) => message as { revision: number });
+    const before = told().at(-1)?.revision ?? 0;
+    await assign(made.id);
+    await assign(made.id);
+    const full = { packageId: made.id, title: made.title, version: '1.10', sha256: sha256(bytes) };
+    await until(() => told().at(-1)?.revision === before + 1);
+    expect(told().at(-1)).toEqual({ revision: before + 1, ...full });
+    await call('DELETE', '/software/assignment');
+    await call('DELETE', '/software/assignment');
+    await until(() => told().at(-1)?.revision === before + 2);
+    expect(told().at(-1)).toEqual({ revision: before + 2, packageId: '', title: '', version: '', sha256: '' });
+    await assign(made.id);
+    await until(() => told().at(-1)?.revision === before + 3);
+    // As the migration leaves those of before.
+    await world.database.db.tenant(tenantId, (tx) => tx.execute('UPDATE devices.software_assignments SET announced = false'));
+    await until(() => told().filter(({ revision }) => revision === before + 3).length === 2);
+    expect(told().at(-1)).toEqual({ revision: before + 3, ...full });
+    expect(told().every(({ revision }, i, all) => i === 0 || revision >= (all[i - 1]?.revision ?? 0))).toBe(true);
+  });
+
   it('and registering edges at the same time leave no edge out', async () => {
     const [one, two] = [(await upload(aPack(1000))).body, (await upload(aPack(1000))).body];
     const [edges] = await Promise.all([
@@ -296,13 +323,16 @@ describe('an assignment', () => {
     const { db } = world.database;
     const ids = await db.tenant(tenantId, (tx) =>
       tx.query<{ id: string }>(
-        `INSERT INTO devices.edges (id, tenant_id, community_id, name) SELECT gen_random_uuid(), $1, $2, 'bulk ' || n FROM generate_series(1, 3000) n RETURNING id`,
-        [tenantId, world.communityId],
+        `INSERT INTO devices.edges (id, tenant_id, area_id, name) SELECT gen_random_uuid(), $1, $2, 'bulk ' || n FROM generate_series(1, 3000) n RETURNING id`,
+        [tenantId, world.areaId],
       ),
     );
     const made = (await upload(aPack(1000))).body;
     try {
-      const [assigned] = await Promise.all([assign(made.id), ...ids.slice(0, 5).map(({ id }) => main.devices.removeEdge(tenantId, id))]);
+      const [assigned] = await Promise.all([
+        assign(made.id),
+        ...ids.slice(0, 5).map(({ id }) => main.devices.removeEdge(adminOf(tenantId), id)),
+      ]);
       expect(assigned.status).toBe(200);
       const counts = async () =>
         new Map((await call<api.SoftwareAssignment>('GET', '/software/assignment')).body.edges.map(({ state, count }) => [state, count]));

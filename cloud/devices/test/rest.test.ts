@@ -61,7 +61,7 @@ const recorderBody = { name: 'Lobby', baseUrl: 'http://10.0.0.2', username: 'adm
 
 /** Of the first tenant, registered with a key made over REST. */
 async function anEdge(who = 0): Promise<{ edge: Edge; token: string; key: ProvisioningKey }> {
-  const key = (await call<ProvisioningKey>('POST', '/provisioning-keys', { communityId: world.communityId }, who)).body;
+  const key = (await call<ProvisioningKey>('POST', '/provisioning-keys', { areaId: world.areaId }, who)).body;
   const name = `box ${randomUUID()}`;
   const token = (await provision(main.port, { key: key.key, secret: key.secret as string }, { deviceName: name }))
     .credentialsValue as string;
@@ -90,7 +90,7 @@ const report = (
 
 describe('provisioning keys', () => {
   it('show their secret once, are listed without it, and stop working when deleted', async () => {
-    const made = await call<ProvisioningKey>('POST', '/provisioning-keys', { communityId: world.communityId });
+    const made = await call<ProvisioningKey>('POST', '/provisioning-keys', { areaId: world.areaId });
     expect(made.status).toBe(201);
     expect(api.provisioningKey.parse(made.body).secret).toMatch(/^\w{43}$/);
     const listed = (await call<Page<ProvisioningKey>>('GET', '/provisioning-keys?limit=200')).body.items.find(
@@ -105,10 +105,10 @@ describe('provisioning keys', () => {
     expect(await provision(main.port, { key: made.body.key, secret: made.body.secret as string })).toMatchObject({ status: 'NOT_FOUND' });
   });
 
-  it('are not made for a community the tenant does not have', async () => {
-    expect(await call('POST', '/provisioning-keys', { communityId: randomUUID() })).toMatchObject({
+  it('are not made for an area the tenant does not have', async () => {
+    expect(await call('POST', '/provisioning-keys', { areaId: randomUUID() })).toMatchObject({
       status: 422,
-      body: { code: 'community.not_found' },
+      body: { code: 'area.unknown' },
     });
     expect((await call('POST', '/provisioning-keys', {})).status).toBe(400);
   });
@@ -120,9 +120,8 @@ describe('edges', () => {
     for (let n = 0; n < 5; n++) made.add((await anEdge()).edge.id);
     const found: string[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
-      const page: Page<Edge> = (
-        await call<Page<Edge>>('GET', `/edges?limit=2&communityId=${world.communityId}${cursor && `&cursor=${cursor}`}`)
-      ).body;
+      const page: Page<Edge> = (await call<Page<Edge>>('GET', `/edges?limit=2&areaId=${world.areaId}${cursor && `&cursor=${cursor}`}`))
+        .body;
       api.page(api.edge).parse(page);
       found.push(...page.items.map((edge) => edge.id));
       cursor = page.nextCursor;
@@ -130,7 +129,7 @@ describe('edges', () => {
     expect(found.filter((id) => made.has(id))).toHaveLength(5);
     expect(new Set(found).size).toBe(found.length);
     expect(await call('GET', '/edges?cursor=rubbish')).toMatchObject({ status: 400, body: { code: 'cursor.invalid' } });
-    expect((await call<Page<Edge>>('GET', `/edges?communityId=${randomUUID()}`)).body.items).toEqual([]);
+    expect((await call<Page<Edge>>('GET', `/edges?areaId=${randomUUID()}`)).body.items).toEqual([]);
   });
 
   it('are renamed and deleted', async () => {
@@ -202,7 +201,7 @@ describe('recorders and cameras', () => {
     const [gate, yard] = await cameras();
     expect(api.camera.parse(gate)).toMatchObject({
       recorderId: recorder.id,
-      communityId: world.communityId,
+      areaId: world.areaId,
       channel: 1,
       name: 'Gate',
       online: true,
@@ -283,7 +282,7 @@ describe('roles', () => {
     expect(await as('GET', `/recorders/${recorder.id}`)).toEqual([200, undefined]);
     expect(await as('PATCH', `/recorders/${recorder.id}`, { baseUrl: 'http://10.9.9.9' })).toEqual([403, 'auth.forbidden']);
     expect(await as('POST', `/edges/${edge.id}/recorders`, { ...recorderBody, name: 'Other' })).toEqual([403, 'auth.forbidden']);
-    expect(await as('POST', '/provisioning-keys', { communityId: world.communityId })).toEqual([403, 'auth.forbidden']);
+    expect(await as('POST', '/provisioning-keys', { areaId: world.areaId })).toEqual([403, 'auth.forbidden']);
     expect((await call('GET', `/recorders/${recorder.id}`)).body).toMatchObject({ baseUrl: recorderBody.baseUrl });
     expect((await call<Page<Recorder>>('GET', `/edges/${edge.id}/recorders`)).body.items).toHaveLength(1);
   });

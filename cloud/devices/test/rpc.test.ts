@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { credentials, Server, ServerCredentials } from '@grpc/grpc-js';
 import { type EdgeRpc, devices as wire } from '@stardipper/proto';
 import { devicesGrpcService } from '../src';
-import { anEdge, aWorld, Device, pause, RawClient, type RegisteredEdge, until, type World } from './world';
+import { adminOf, anEdge, aWorld, Device, pause, RawClient, type RegisteredEdge, until, type World } from './world';
 
 const calls = 'v1/devices/me/rpc/request/+';
 const replyTopic = (id: number | string) => `v1/devices/me/rpc/response/${id}`;
@@ -38,7 +38,8 @@ const requested = (
   },
 });
 
-const rpcs = async (edgeId: string): Promise<EdgeRpc[]> => (await main.devices.readEdgeRpcs(tenantId, edgeId, { limit: 50 })).items;
+const rpcs = async (edgeId: string): Promise<EdgeRpc[]> =>
+  (await main.devices.readEdgeRpcs(adminOf(tenantId), edgeId, { limit: 50 })).items;
 const stateOf = async (edgeId: string) => (await rpcs(edgeId))[0]?.state;
 const finished = (taskId: string) => world.record('device.rpc.finished.v1', (r) => r.message.correlationId === taskId);
 
@@ -248,7 +249,7 @@ describe('calls that go nowhere', () => {
     const edge = await anEdge(world, main.devices, main.port);
     const record = requested(edge.edgeId);
     await main.devices.requestTask(record);
-    await main.devices.removeEdge(tenantId, edge.edgeId);
+    await main.devices.removeEdge(adminOf(tenantId), edge.edgeId);
     expect((await finished(record.message.taskId)).message).toMatchObject({
       state: 'FAILED',
       replyJson: '{"error":{"code":"edge.deleted"}}',
@@ -326,7 +327,7 @@ describe('questions', () => {
     const other = await world.devices();
     const edge = await anEdge(world, main.devices, main.port);
     const box = await aBox(edge, () => ({ from: 'afar' }), other.port);
-    await until(async () => (await main.devices.readEdge(tenantId, edge.edgeId)).online);
+    await until(async () => (await main.devices.readEdge(adminOf(tenantId), edge.edgeId)).online);
     expect(JSON.parse((await ask(edge.edgeId)).replyJson)).toEqual({ from: 'afar' });
     const record = requested(edge.edgeId);
     await main.devices.requestTask(record);

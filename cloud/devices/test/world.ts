@@ -10,6 +10,7 @@ import {
   type AuditEntry,
   type Bus,
   type BusRecord,
+  type Caller,
   type DiskObjects,
   firstTime,
   openDiskObjects,
@@ -21,10 +22,13 @@ import {
   writeEvents,
 } from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
-import type { Topic } from '@stardipper/proto';
+import { permissionsOf, type Topic } from '@stardipper/proto';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { generate, type Packet, parser } from 'mqtt-packet';
 import { createDevices, type Devices, type DevicesDeps, devicesMigrations } from '../src';
+
+/** Who may do everything with the tenant's boxes. */
+export const adminOf = (tenantId: string): Caller => ({ tenantId, userId: tenantId, username: 'admin', roles: ['tenant-admin'] });
 
 export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -32,7 +36,7 @@ export interface World {
   readonly database: TestDatabase;
   readonly bus: PostgresBus;
   readonly tenants: readonly [string, string];
-  readonly communityId: string;
+  readonly areaId: string;
   readonly objects: DiskObjects;
   readonly objectsFolder: string;
   readonly audited: AuditEntry[];
@@ -45,8 +49,9 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function aWorld(): Promise<World> {
-  const database = await testDatabase([{ service: 'devices', folder: devicesMigrations }]);
+/** @param more migrations of services that are there as well */
+export async function aWorld(more: readonly { service: string; folder: string }[] = []): Promise<World> {
+  const database = await testDatabase([...more, { service: 'devices', folder: devicesMigrations }]);
   const bus = await openPostgresBus({ db: database.db, pollMs: 100 });
   const relay: Relay = await startRelay({ db: database.db, bus, pollMs: 100 });
   const seen: BusRecord[] = [];
@@ -57,12 +62,13 @@ export async function aWorld(): Promise<World> {
     'device.rpc.finished.v1',
     'device.recorder.reported.v1',
     'device.software.changed.v1',
+    'software.assigned.v1',
     'search.progressed.v1',
   ];
   const watching = await bus.subscribe({ group: 'test', topics, handle: async (record) => void seen.push(record) });
   const running = new Set<() => Promise<void>>();
   const secretKey = randomBytes(32);
-  const communityId = randomUUID();
+  const areaId = randomUUID();
   const folder = await mkdtemp(join(tmpdir(), 'star-devices-objects-'));
   const objects = await openDiskObjects({ folder, secret: 's'.repeat(32), publicUrl: 'http://star.test', maxBytes: 700_000_000 });
   const audited: AuditEntry[] = [];
@@ -73,7 +79,7 @@ export async function aWorld(): Promise<World> {
     database,
     bus,
     seen,
-    communityId,
+    areaId,
     tenants: [randomUUID(), randomUUID()],
     devices: async (options = {}) => {
       const devices = createDevices({
@@ -86,7 +92,8 @@ export async function aWorld(): Promise<World> {
         secretKey,
         signCrops: async (tenantId, edgeId, ids) =>
           ids.map((sightingId) => ({ sightingId, url: `http://objects.test/${tenantId}/${edgeId}/${sightingId}` })),
-        hasCommunity: async (_tenantId, id) => id === communityId,
+        holdArea: async (_tx, id) => (id === areaId ? { id, kind: 'community', path: [id] } : undefined),
+        areasVisibleTo: async ({ roles }, permission) => (permissionsOf(roles).has(permission) ? 'all' : new Set()),
         objects,
         audit: async (_tx, entry) => void audited.push(entry),
         leaseMs: 1500,
@@ -284,10 +291,10 @@ export async function provision(
 }
 
 export async function anEdge(world: World, devices: Devices, port: number, tenantId: string = world.tenants[0]): Promise<RegisteredEdge> {
-  const key = await devices.issueProvisioningKey(tenantId, world.communityId);
+  const key = await devices.issueProvisioningKey(adminOf(tenantId), world.areaId);
   const name = `box ${randomUUID()}`;
   const answer = await provision(port, key, { deviceName: name });
-  const { items } = await devices.readEdges(tenantId, {}, { limit: 200 });
+  const { items } = await devices.readEdges(adminOf(tenantId), {}, { limit: 200 });
   const edgeId = items.find((edge) => edge.name === name)?.id as string;
   return { edgeId, token: answer.credentialsValue as string, name };
 }

@@ -1,11 +1,18 @@
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 
+/** What the console must know before anybody has logged in; served as `/console.json`. */
+export interface ConsoleSettings {
+  /** Of the realm that logs people in. */
+  readonly issuer: string;
+}
+
 /**
  * Serves the built console. Its routes live behind `#`, so there is one page; the other files carry their hash in
  * their name and may be kept for ever.
  */
-export async function serveConsole(app: FastifyInstance, folder: string): Promise<void> {
+export async function serveConsole(app: FastifyInstance, folder: string, settings: ConsoleSettings): Promise<void> {
+  app.get('/console.json', async () => settings);
   await app.register(fastifyStatic, {
     root: folder,
     cacheControl: false,

@@ -3,6 +3,7 @@ import type { Tx } from '@star/platform';
 import type { Calibration } from '@stardipper/proto';
 import { scoresOf } from './match.store';
 import type { SearchDeps } from './ports';
+import { packOf } from './tenant-pack';
 
 const steps = 200;
 /** Some two million pairs: a second of work, in small pieces. */
@@ -22,7 +23,7 @@ function count(histogram: number[], cosine: number): void {
 export const readCalibration =
   (deps: SearchDeps) =>
   async (tenantId: string): Promise<Calibration> => {
-    const { packId, defaultThreshold } = await deps.embedder.pack();
+    const { packId, defaultThreshold } = await packOf(deps)(tenantId);
     const [rows, verdicts] = await deps.database.tenant(
       tenantId,
       async (tx) => [await embeddingsForCalibration(tx, tenantId, packId), await latestVerdicts(tx, tenantId, packId)] as const,

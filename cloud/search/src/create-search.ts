@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type LimitsOf, limitsByDefault } from '@star/platform';
 import { readCalibration } from './calibration.read';
 import { cancelSearch, deleteSearch } from './cancel-search';
 import { deleteDoomed } from './delete-doomed';
@@ -6,21 +7,26 @@ import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
 import { createSignals, followSearch } from './follow-search';
+import { keepPacksReady } from './keep-packs-ready';
 import { readMatches, setVerdict } from './matches';
 import { readPackInUse } from './pack.read';
 import { addPhoto, changePerson, createPerson, deletePerson, deletePhoto, getPeople, getPerson } from './people';
 import { defaultSearchSettings, type SearchDeps, type SearchSettings } from './ports';
 import { readCoveragePage, readSearch, readSearches } from './search.read';
+import { onSeenSearch } from './see-searches';
 import { startSearch } from './start-search';
+import { takeAssignment } from './take-assignment';
 import { takeReport } from './take-report';
 import { takeRpcResult } from './take-rpc-result';
 
-export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now'> {
+export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now' | 'limitsOf'> {
+  /** The same for every tenant unless told. */
+  readonly limitsOf?: LimitsOf;
   readonly settings?: Partial<SearchSettings>;
   readonly now?: () => Date;
   /** What the sweep could not do; it tries again. */
   readonly onSweepError?: (error: unknown) => void;
-  /** Why photos cannot be embedded at the moment; it tries again. */
+  /** Why packs cannot be made ready or photos embedded at the moment; it tries again. */
   readonly onEmbedError?: (error: unknown) => void;
 }
 
@@ -28,6 +34,7 @@ export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now'> {
 export function createSearch(options: SearchOptions) {
   const deps: SearchDeps = {
     ...options,
+    limitsOf: options.limitsOf ?? limitsByDefault,
     now: options.now ?? (() => new Date()),
     settings: { ...defaultSearchSettings, ...options.settings },
   };
@@ -45,22 +52,24 @@ export function createSearch(options: SearchOptions) {
     readPackInUse: readPackInUse(deps),
     readCalibration: readCalibration(deps),
     draftSearch: draftSearch(deps),
-    startSearch: startSearch(deps),
-    cancelSearch: cancelSearch(deps),
-    deleteSearch: deleteSearch(deps),
-    readSearch: readSearch(deps),
+    startSearch: onSeenSearch(deps, 'searches.write', startSearch(deps)),
+    cancelSearch: onSeenSearch(deps, 'searches.write', cancelSearch(deps)),
+    deleteSearch: onSeenSearch(deps, 'searches.write', deleteSearch(deps)),
+    readSearch: onSeenSearch(deps, 'searches.read', ({ tenantId }, searchId) => readSearch(deps)(tenantId, searchId)),
     readSearches: readSearches(deps),
-    readCoverage: readCoveragePage(deps),
-    readMatches: readMatches(deps),
-    setVerdict: setVerdict(deps),
-    followSearch: followSearch(deps, signals),
+    readCoverage: onSeenSearch(deps, 'searches.read', readCoveragePage(deps)),
+    readMatches: onSeenSearch(deps, 'searches.read', readMatches(deps)),
+    setVerdict: onSeenSearch(deps, 'searches.write', setVerdict(deps)),
+    followSearch: onSeenSearch(deps, 'searches.read', followSearch(deps, signals)),
     takeReport: takeReport(deps),
     takeRpcResult: takeRpcResult(deps),
+    takeAssignment: takeAssignment(deps),
     expireTasks: expire,
     deleteDoomed: sweepDoomed,
-    /** Hears changes for followers, sweeps and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */
+    /** Hears changes for followers, sweeps, makes packs ready and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */
     async run(signal: AbortSignal): Promise<void> {
       await signals.listen(deps.database, signal);
+      void keepPacksReady(deps, signal, options.onEmbedError);
       void keepPhotosEmbedded(deps, signal, options.onEmbedError);
       void sweep(signal, deps.settings.sweepEveryMs, [expire, sweepDoomed], options.onSweepError);
     },

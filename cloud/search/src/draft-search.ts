@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type Caller, who } from '@star/platform';
+import { type Caller, inScope, who } from '@star/platform';
 import type { CreateSearch, devices, Search, Span } from '@stardipper/proto';
 import { type PersonForPack, peopleForPack, wantPeople } from './embedding.store';
 import { estimateSearch } from './estimate-search';
@@ -7,6 +7,7 @@ import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
 import { findByIdempotencyKey, findSearch, insertDraft, type SearchRow } from './search.store';
+import { packOf } from './tenant-pack';
 
 /** Clocks of operators run ahead a little; footage from the future does not exist. */
 const clockSlackMs = 60_000;
@@ -28,9 +29,9 @@ export const draftSearch =
     const range = checkedRange(deps, input);
     const personIds = [...new Set(input.personIds)];
     const cameraIds = [...new Set(input.cameraIds)];
-    const pack = await deps.embedder.pack();
+    const pack = await packOf(deps)(tenantId);
     await requireReady(deps, tenantId, personIds, pack.packId);
-    const cameras = await requireCameras(deps, tenantId, cameraIds);
+    const cameras = await requireCameras(deps, caller, cameraIds);
     const estimate = await estimateSearch(deps)(tenantId, cameras, range, pack.packId);
     const draft = {
       id: randomUUID(),
@@ -106,8 +107,11 @@ export function requireEmbedded(found: readonly PersonForPack[], personIds: read
   if (without.length > 0) throw searchError('search.person_without_photo', { personIds: without, packId });
 }
 
-export async function requireCameras(deps: SearchDeps, tenantId: string, cameraIds: readonly string[]): Promise<devices.CameraRef[]> {
-  const known = new Map((await deps.edges.listCameras(tenantId, cameraIds)).map((camera) => [camera.cameraId, camera]));
+/** Unknown, foreign, and where the caller may not search: the same answer. */
+export async function requireCameras(deps: SearchDeps, caller: Caller, cameraIds: readonly string[]): Promise<devices.CameraRef[]> {
+  const scope = await deps.areasVisibleTo(caller, 'searches.write');
+  const listed = await deps.edges.listCameras(caller.tenantId, cameraIds);
+  const known = new Map(listed.filter((camera) => inScope(scope, camera.areaId)).map((camera) => [camera.cameraId, camera]));
   const unknown = cameraIds.filter((id) => !known.has(id));
   if (unknown.length > 0) throw searchError('search.camera_unknown', { cameraIds: unknown.slice(0, 100) });
   return cameraIds.map((id) => known.get(id) as devices.CameraRef);

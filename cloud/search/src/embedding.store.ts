@@ -1,4 +1,5 @@
 import type { Tx } from '@star/platform';
+import { packOfTenantSql, packSinceSql } from './pack-assignment.store';
 import type { PhotoRow } from './person.store';
 
 /** Why a pack makes nothing of a photo, by the code an enrolment would get. */
@@ -7,24 +8,22 @@ export interface Refusal {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** For a place that takes a value: which pack Star's Mizar has, as far as was noted. */
-export const packInUseSql = 'SELECT pack_id FROM search.packs ORDER BY in_use_since DESC LIMIT 1';
-
-/** Answers since when the pack is in use: as noted before, or since now when another was. */
-export const notePackInUse = async (tx: Tx, packId: string): Promise<Date> => {
-  const [latest] = await tx.query<{ pack_id: string; in_use_since: Date }>(
-    'SELECT pack_id, in_use_since FROM search.packs ORDER BY in_use_since DESC LIMIT 1',
+/** Of the installation's own packs: this one is in use. */
+export const notePackInUse = async (tx: Tx, packId: string, contentSha256: string): Promise<void> => {
+  const [latest] = await tx.query<{ pack_id: string; content_sha256: string | null }>(
+    'SELECT pack_id, content_sha256 FROM search.packs ORDER BY in_use_since DESC LIMIT 1',
   );
-  if (latest?.pack_id === packId) return latest.in_use_since;
-  const [noted] = await tx.query<{ in_use_since: Date }>(
-    `INSERT INTO search.packs (pack_id, in_use_since) VALUES ($1, clock_timestamp())
-     ON CONFLICT ON CONSTRAINT packs_pkey DO UPDATE SET in_use_since = excluded.in_use_since RETURNING in_use_since`,
-    [packId],
+  const content = contentSha256 === '' ? null : contentSha256;
+  if (latest?.pack_id === packId && latest.content_sha256 === content) return;
+  await tx.execute(
+    `INSERT INTO search.packs AS p (pack_id, content_sha256, in_use_since) VALUES ($1, $2, clock_timestamp())
+     ON CONFLICT ON CONSTRAINT packs_pkey DO UPDATE
+       SET content_sha256 = excluded.content_sha256, in_use_since = CASE WHEN $3 THEN p.in_use_since ELSE excluded.in_use_since END`,
+    [packId, content, latest?.pack_id === packId],
   );
-  return (noted as { in_use_since: Date }).in_use_since;
 };
 
-/** Only when nothing is known yet: an enrolment may know sooner than who looks after the packs. */
+/** Only when nothing is known yet of the installation's own: an enrolment may know sooner than who looks after the packs. */
 export const noteFirstPack = (tx: Tx, packId: string): Promise<number> =>
   tx.execute(
     'INSERT INTO search.packs (pack_id, in_use_since) SELECT $1, now() WHERE NOT EXISTS (SELECT 1 FROM search.packs) ON CONFLICT DO NOTHING',
@@ -69,25 +68,33 @@ export interface WaitingPhoto {
 
 /**
  * Whose turn it is: people somebody waits for, then the oldest. Tenants take turns photo by photo, so that a large one
- * does not hold up the others. For a system transaction. Looks at every photo there is: 300,000 take it 2 to 4 seconds.
+ * does not hold up the others. Of tenants with the pack in this archive, or (null) with the installation's own. For a
+ * system transaction. Looks at every photo there is: 300,000 take it 2 to 4 seconds.
  */
-export const listWaitingPhotos = (tx: Tx, packId: string, now: Date, limit: number): Promise<WaitingPhoto[]> =>
+export const listWaitingPhotos = (
+  tx: Tx,
+  packId: string,
+  archiveSha256: string | null,
+  now: Date,
+  limit: number,
+): Promise<WaitingPhoto[]> =>
   tx.query(
     `SELECT tenant_id, id, object_key, attempts FROM (
        SELECT f.tenant_id, f.id, f.object_key, coalesce(e.attempts, 0) AS attempts, p.wanted_at,
          row_number() OVER (PARTITION BY f.tenant_id ORDER BY p.wanted_at, p.created_at, p.id, f.created_at, f.id) AS place
        FROM search.photos f JOIN search.people p ON p.id = f.person_id
          LEFT JOIN search.embeddings e ON e.photo_id = f.id AND e.pack_id = $1
-       WHERE e.photo_id IS NULL OR e.retry_at <= $2
+         LEFT JOIN (search.pack_assignments a JOIN search.tenant_packs t USING (tenant_id, pack_id)) ON a.tenant_id = f.tenant_id
+       WHERE (e.photo_id IS NULL OR e.retry_at <= $2) AND t.archive_sha256 IS NOT DISTINCT FROM $4
      ) w ORDER BY wanted_at IS NULL, place, tenant_id LIMIT $3`,
-    [packId, now, limit],
+    [packId, now, limit, archiveSha256],
   );
 
 /** These people come before others who wait; asking again does not send them back in line. */
 export const wantPeople = (tx: Tx, personIds: readonly string[]): Promise<number> =>
   tx.execute(
-    `UPDATE search.people SET wanted_at = now()
-     WHERE id = ANY($1) AND (wanted_at IS NULL OR wanted_at < (SELECT max(in_use_since) FROM search.packs))`,
+    `UPDATE search.people p SET wanted_at = now()
+     WHERE id = ANY($1) AND (wanted_at IS NULL OR wanted_at < ${packSinceSql('p.tenant_id')})`,
     [personIds],
   );
 
@@ -130,12 +137,12 @@ export interface PhotoForPack extends PhotoRow {
   readonly refusal: Refusal | null;
 }
 
-/** The photos of these people, oldest first, and what the pack in use makes of each. */
+/** The photos of these people, oldest first, and what their tenant's pack makes of each. */
 export const photosForPack = (tx: Tx, personIds: readonly string[]): Promise<PhotoForPack[]> =>
   tx.query(
     `SELECT f.id, f.person_id, f.object_key, f.sha256, f.width, f.height, f.face_px, f.quality, f.created_at, e.refusal,
        CASE WHEN ${waits} THEN 'waiting' WHEN ${isRefused} THEN 'refused' ELSE 'embedded' END AS state
-     FROM search.photos f LEFT JOIN search.embeddings e ON e.photo_id = f.id AND e.pack_id = (${packInUseSql})
+     FROM search.photos f LEFT JOIN search.embeddings e ON e.photo_id = f.id AND e.pack_id = ${packOfTenantSql('f.tenant_id')}
      WHERE f.person_id = ANY($1) ORDER BY f.created_at, f.id`,
     [personIds],
   );

@@ -7,8 +7,10 @@ export {
   defaultSearchSettings,
   type EdgeDirectory,
   type EmbeddedFace,
+  type Embedders,
   type FaceEmbedder,
   type Pack,
+  type PackArchive,
   type SearchSettings,
 } from './ports';
 export { searchGroup } from './search.consumer';

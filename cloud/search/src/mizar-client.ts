@@ -15,7 +15,7 @@ export interface MizarEmbedder extends FaceEmbedder {
   close(): void;
 }
 
-/** @param address `unix:/path` or `host:port` of the Mizar beside Star */
+/** @param address `unix:/path` or `host:port` of a Mizar beside Star */
 export function connectMizar(address: string): MizarEmbedder {
   const client = new mizar.MizarServiceClient(address, credentials.createInsecure(), {
     'grpc.max_send_message_length': maxMessageBytes,
@@ -26,7 +26,10 @@ export function connectMizar(address: string): MizarEmbedder {
   let known: { pack: Pack; at: number } | undefined;
   const packNow = async (): Promise<Pack> => {
     const answer = await call<mizar.GetPackResponse>(packTimeoutMs, (options, done) => client.getPack({}, new Metadata(), options, done));
-    known = { pack: { packId: answer.packId, defaultThreshold: answer.defaultThreshold }, at: performance.now() };
+    known = {
+      pack: { packId: answer.packId, contentSha256: answer.contentSha256, defaultThreshold: answer.defaultThreshold },
+      at: performance.now(),
+    };
     return known.pack;
   };
   const pack = async (): Promise<Pack> => {

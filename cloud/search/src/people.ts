@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type Caller, type Tx, who } from '@star/platform';
+import { type Caller, requireRoom, type Tx, who } from '@star/platform';
 import { objectKeys, type Page, type Person } from '@stardipper/proto';
 import { byAge, decodeCursor, encodeCursor } from './cursor';
 import { deleteDoomed } from './delete-doomed';
 import { doomObjects, forgetDoomedObject } from './doomed.store';
 import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
 import {
+  countPeople,
   deletePersonRow,
   deletePhotoRow,
   findPerson,
@@ -20,6 +21,7 @@ import {
 import { checkPhoto } from './photo-check';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
+import { embedderOf } from './tenant-pack';
 
 /** queryDocument's limit for one person. */
 const maxPhotosOfPerson = 32;
@@ -27,10 +29,14 @@ const maxPhotosOfPerson = 32;
 const uploadSeconds = 600;
 const listName = 'people';
 
+/** Throws `quota.exceeded`. */
 export const createPerson =
   (deps: SearchDeps) =>
   async (caller: Caller, input: { name: string; note: string }): Promise<Person> => {
-    const row = await deps.database.tenant(caller.tenantId, async (tx) => {
+    const { tenantId } = caller;
+    const limits = await deps.limitsOf(tenantId);
+    const row = await deps.database.tenant(tenantId, async (tx) => {
+      await requireRoom(tx, tenantId, 'people', limits.people, () => countPeople(tx, tenantId));
       const person = await insertPerson(tx, caller.tenantId, { id: randomUUID(), ...input });
       await deps.audit(tx, { ...who(caller), action: 'person.created', subject: person.id });
       return person;
@@ -93,7 +99,8 @@ export const addPhoto =
   async (caller: Caller, personId: string, body: Buffer): Promise<Person> => {
     await deps.database.tenant(caller.tenantId, async (tx) => (await findPerson(tx, personId)) ?? notFound(personId));
     const picture = await checkPhoto(body);
-    const face = await deps.embedder.embedPhoto(picture.jpeg);
+    const embedder = await embedderOf(deps)(caller.tenantId);
+    const face = await embedder.embedPhoto(picture.jpeg);
     const photoId = randomUUID();
     const objectKey = objectKeys.photo(caller.tenantId, personId, photoId);
     // Doomed first and pardoned with the row: a process that dies in between leaves no face behind without an owner.
@@ -109,7 +116,7 @@ export const addPhoto =
       const { facePx, quality } = face;
       await insertPhoto(tx, caller.tenantId, { id: photoId, personId, objectKey, sha256, width, height, facePx, quality });
       await writeEmbedding(tx, photoId, face.packId, face.embedding);
-      await noteFirstPack(tx, face.packId);
+      if (embedder.own) await noteFirstPack(tx, face.packId);
       if ((await forgetDoomedObject(tx, objectKey)) === 0) throw searchError('photo.upload_too_slow');
       await deps.audit(tx, { ...who(caller), action: 'photo.added', subject: photoId, details: { personId } });
     });

@@ -58,6 +58,9 @@ export const listPeople = (
     [tenantId, before?.[0] ?? null, before?.[1] ?? null, limit],
   );
 
+export const countPeople = async (tx: Tx, tenantId: string): Promise<number> =>
+  Number((await tx.query('SELECT count(*) AS people FROM search.people WHERE tenant_id = $1', [tenantId]))[0]?.people);
+
 export const deletePersonRow = (tx: Tx, id: string): Promise<number> => tx.execute('DELETE FROM search.people WHERE id = $1', [id]);
 
 export const photosOf = (tx: Tx, personIds: readonly string[]): Promise<PhotoRow[]> =>

@@ -1,9 +1,9 @@
-import type { Analytics, Audit, Database, FirstTime, Objects, WriteEvent } from '@star/platform';
+import type { Analytics, AreasVisibleTo, Audit, Database, FirstTime, LimitsOf, Objects, WriteEvent } from '@star/platform';
 import type { devices } from '@stardipper/proto';
 
 /** What search needs to know of devices (star.v1.DevicesService): in process, or over gRPC. */
 export interface EdgeDirectory {
-  /** Cameras of the tenant; unknown and foreign ids are left out. */
+  /** Cameras of the tenant; unknown and foreign ids are left out. No ids means all. */
   listCameras(tenantId: string, cameraIds: readonly string[]): Promise<devices.CameraRef[]>;
   /** A two-way RPC to a box that is online now; rejects when it is not or does not answer within `timeoutMs`. Answers the reply as JSON text. */
   askEdge(tenantId: string, edgeId: string, method: string, paramsJson: string, timeoutMs: number): Promise<string>;
@@ -11,8 +11,17 @@ export interface EdgeDirectory {
 
 export interface Pack {
   readonly packId: string;
+  /** Of what makes its embeddings; another one under the same id is another pack. Empty where the embedder does not say. */
+  readonly contentSha256: string;
   /** Cosine similarity from which the pack calls two faces the same person. */
   readonly defaultThreshold: number;
+}
+
+/** A package of software that a pack is in. */
+export interface PackArchive {
+  readonly tenantId: string;
+  readonly packageId: string;
+  readonly sha256: string;
 }
 
 export interface EmbeddedFace {
@@ -38,6 +47,18 @@ export interface FaceEmbedder {
   embedPhoto(image: Buffer, packId?: string): Promise<EmbeddedFace>;
 }
 
+/** One embedder for each pack. */
+export interface Embedders {
+  /** With the installation's own pack, which may change while it runs. */
+  readonly own: FaceEmbedder;
+  /**
+   * With the pack in an archive. Nothing starts before it is asked something; it then rejects with `embedder.preparing`
+   * until the pack is unpacked and checked, with `embedder.unavailable` while there is no room for it, and for good with
+   * what is wrong with the archive.
+   */
+  of(archive: PackArchive): FaceEmbedder;
+}
+
 export interface SearchSettings {
   /** Longest range of one search, ms. */
   readonly maxRangeMs: number;
@@ -56,6 +77,8 @@ export interface SearchSettings {
   readonly sweepEveryMs: number;
   /** Between two looks for photos that the pack in use has not seen, ms. */
   readonly embedEveryMs: number;
+  /** Between two looks for packs that were assigned, ms; a look costs next to nothing. */
+  readonly readyPacksEveryMs: number;
   /** The first pause when a photo cannot be embedded for no fault of its own, ms; each further one is longer. */
   readonly embedBackoffMs: number;
   /** Followers of server-sent events on this replica. */
@@ -76,6 +99,7 @@ export const defaultSearchSettings: SearchSettings = {
   imageUrlSeconds: 300,
   sweepEveryMs: 60_000,
   embedEveryMs: 30_000,
+  readyPacksEveryMs: 1_000,
   embedBackoffMs: 1_000,
   maxFollowers: 1_000,
   heartbeatMs: 15_000,
@@ -89,8 +113,10 @@ export interface SearchDeps {
   readonly writeEvent: WriteEvent;
   readonly firstTime: FirstTime;
   readonly edges: EdgeDirectory;
-  readonly embedder: FaceEmbedder;
+  readonly embedders: Embedders;
   readonly audit: Audit;
+  readonly areasVisibleTo: AreasVisibleTo;
+  readonly limitsOf: LimitsOf;
   readonly now: () => Date;
   readonly settings: SearchSettings;
 }

@@ -20,4 +20,9 @@ export class SearchConsumer {
   rpcResult(record: BusRecord<'device.rpc.finished.v1'>) {
     return this.search.takeRpcResult(record);
   }
+
+  @OnEvent('software.assigned.v1', searchGroup)
+  assigned(record: BusRecord<'software.assigned.v1'>) {
+    return this.search.takeAssignment(record);
+  }
 }

@@ -20,8 +20,11 @@ export const searchErrors = defineErrors({
   'photo.file_missing': 'gone',
   'photo.file_unreadable': 'unavailable',
   'embedder.unavailable': 'unavailable',
+  'embedder.preparing': 'unavailable',
   'embedder.failed': 'internal',
   'embedder.pack_changed': 'unavailable',
+  /** Another content is known under this id already. */
+  'pack.id_taken': 'conflict',
   'search.not_found': 'not_found',
   'search.range_reversed': 'unprocessable',
   'search.range_in_future': 'unprocessable',

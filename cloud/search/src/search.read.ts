@@ -7,6 +7,7 @@ import { byAge, decodeCursor, encodeCursor } from './cursor';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { coverageOf, factsOf, findSearch, listSearches, rangeMsOf, type SearchRow, type TaskRow, tasksOf } from './search.store';
+import { searchesSeenBy } from './see-searches';
 import { errorOfTask } from './task-state';
 
 const listName = 'searches';
@@ -36,8 +37,9 @@ export const readSearches =
   (deps: SearchDeps) =>
   async (caller: Caller, query: { cursor?: string; limit: number }): Promise<Page<Search>> => {
     const before = decodeCursor(listName, query.cursor, byAge);
+    const seen = await searchesSeenBy(deps, caller, 'searches.read');
     return deps.database.tenant(caller.tenantId, async (tx) => {
-      const rows = await listSearches(tx, caller.tenantId, before, query.limit + 1);
+      const rows = await listSearches(tx, caller.tenantId, seen, before, query.limit + 1);
       const page = rows.slice(0, query.limit);
       const tasks = await tasksOf(
         tx,

@@ -2,6 +2,7 @@ import type { Tx } from '@star/platform';
 import type { Estimate, TaskError, TaskState } from '@stardipper/proto';
 import type { KindTotals } from './coverage';
 import { agePosition, lastId } from './cursor';
+import type { SeenSearches } from './see-searches';
 import type { SearchState, StarTaskState, TaskFacts } from './task-state';
 
 /** PostgreSQL channel; the payload is the id of the search that changed. */
@@ -20,6 +21,7 @@ export interface SearchRow {
   readonly priority: number;
   readonly pack_id: string;
   readonly estimate: Estimate | null;
+  readonly created_by: string;
   readonly request_sha256: string;
   readonly revision: number;
   readonly created_at: Date;
@@ -29,7 +31,7 @@ export interface SearchRow {
 }
 
 const searchColumns = `id, name, purpose, state, person_ids, camera_ids, from_ms, to_ms, threshold, priority, pack_id, estimate,
-  request_sha256, revision, created_at, started_at, cancelled_at, finished_at`;
+  created_by, request_sha256, revision, created_at, started_at, cancelled_at, finished_at`;
 
 export interface NewSearch {
   readonly id: string;
@@ -90,14 +92,29 @@ export const findByIdempotencyKey = async (tx: Tx, tenantId: string, key: string
 export const listSearches = (
   tx: Tx,
   tenantId: string,
+  seen: SeenSearches,
   before: readonly [string, string] | undefined,
   limit: number,
 ): Promise<(SearchRow & { position: string })[]> =>
   tx.query(
     `SELECT ${searchColumns}, ${agePosition} FROM search.searches
      WHERE tenant_id = $1 AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, '${lastId}'))
+       AND ($5::uuid IS NULL OR created_by = $5 OR camera_ids <@ $6::uuid[])
      ORDER BY created_at DESC, id DESC LIMIT $4`,
-    [tenantId, before?.[0] ?? null, before?.[1] ?? null, limit],
+    [
+      tenantId,
+      before?.[0] ?? null,
+      before?.[1] ?? null,
+      limit,
+      seen === 'all' ? null : seen.userId,
+      seen === 'all' ? null : seen.cameraIds,
+    ],
+  );
+
+export const countRunning = async (tx: Tx, tenantId: string): Promise<number> =>
+  Number(
+    (await tx.query("SELECT count(*) AS searches FROM search.searches WHERE tenant_id = $1 AND state = 'running'", [tenantId]))[0]
+      ?.searches,
   );
 
 export interface StateChange {

@@ -50,7 +50,7 @@ export class SearchesController {
   @Get(':searchId')
   @ZodAnswer(searchAnswer)
   get(@CurrentCaller() caller: Caller, @ZodParam('searchId', id) searchId: string) {
-    return this.search.readSearch(caller.tenantId, searchId);
+    return this.search.readSearch(caller, searchId);
   }
 
   @Post(':searchId/start')

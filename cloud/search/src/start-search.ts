@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type Caller, type Tx, who } from '@star/platform';
+import { type Caller, type Limits, requireRoom, type Tx, who } from '@star/platform';
 import { createTaskParams, type devices, maxPayloadBytes, objectKeys, queryDocument, type Search } from '@stardipper/proto';
 import { requireCameras, requireEmbedded, requireKnown } from './draft-search';
 import { embeddingsOf, peopleForPack } from './embedding.store';
@@ -8,7 +8,7 @@ import { holdPeople } from './person.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch } from './search.read';
-import { announceChange, findSearch, insertTask, lockSearch, type SearchRow, writeSearchState } from './search.store';
+import { announceChange, countRunning, findSearch, insertTask, lockSearch, type SearchRow, writeSearchState } from './search.store';
 
 /** Room for what the RPC puts around the parameters: method and id. */
 const envelopeBytes = 1_024;
@@ -16,7 +16,7 @@ const envelopeBytes = 1_024;
 /**
  * One task per box, more where a box has over 256 of the cameras. Tasks, state and outgoing commands are one
  * transaction; starting again what was started answers the search as it is. Throws `search.already_final` for a
- * cancelled draft, and `search.person_unknown` and the like when the question no longer holds.
+ * cancelled draft, `quota.exceeded` while as many searches run as the tenant may have, and `search.person_unknown` and the like when the question no longer holds.
  */
 export const startSearch =
   (deps: SearchDeps) =>
@@ -26,16 +26,25 @@ export const startSearch =
     if (!draft) throw searchError('search.not_found', { searchId });
     if (draft.state === 'draft') {
       // Asked before the transaction: a slow neighbour must not hold the row.
-      const cameras = await requireCameras(deps, tenantId, draft.camera_ids);
-      await deps.database.tenant(tenantId, (tx) => start(deps, tx, caller, searchId, cameras));
+      const cameras = await requireCameras(deps, caller, draft.camera_ids);
+      const limits = await deps.limitsOf(tenantId);
+      await deps.database.tenant(tenantId, (tx) => start(deps, tx, caller, searchId, cameras, limits));
     } else if (draft.state === 'cancelled' && draft.started_at === null) throw searchError('search.already_final', { state: draft.state });
     return readSearch(deps)(tenantId, searchId);
   };
 
-async function start(deps: SearchDeps, tx: Tx, caller: Caller, searchId: string, cameras: readonly devices.CameraRef[]): Promise<void> {
+async function start(
+  deps: SearchDeps,
+  tx: Tx,
+  caller: Caller,
+  searchId: string,
+  cameras: readonly devices.CameraRef[],
+  limits: Limits,
+): Promise<void> {
   const search = await lockSearch(tx, searchId);
   if (search?.state !== 'draft') return;
   const { tenantId } = caller;
+  await requireRoom(tx, tenantId, 'searchesInFlight', limits.searchesInFlight, () => countRunning(tx, tenantId));
   const now = deps.now();
   const expiresAt = new Date(now.getTime() + deps.settings.taskLifetimeMs);
   // Under the lock, so that two starts cannot leave a document that fits neither's hash.

@@ -124,6 +124,7 @@ test('a changed pack: everybody is embedded again in the background, and nothing
   const { pack, ...counts } = await progress(operator);
   expect(pack).toMatchObject({ packId: 'next.2' });
   expect(counts).toEqual({
+    assignment: null,
     photos: { embedded: 0, waiting: 4, refused: 0 },
     people: { ready: 0, waiting: 3, refused: 0 },
     refusals: [],
@@ -218,7 +219,7 @@ test('whoever is wanted comes first, then tenants take turns', async () => {
   const underWay = [...people, other].find((id) => key.includes(id));
   const inLine = async () => {
     const { db } = world.database;
-    const photos = await db.system('test', (tx) => listWaitingPhotos(tx, 'next.2', new Date(), 1_000));
+    const photos = await db.system('test', (tx) => listWaitingPhotos(tx, 'next.2', null, new Date(), 1_000));
     const owners = await db.system('test', (tx) => tx.query<{ id: string; person_id: string }>('SELECT id, person_id FROM search.photos'));
     const line = photos.map((photo) => owners.find(({ id }) => id === photo.id)?.person_id as string);
     return line.filter((id) => id === other || people.includes(id));
@@ -248,10 +249,10 @@ test('whoever is wanted comes first, then tenants take turns', async () => {
   await mizar.use(packs.old);
 });
 
-test('only operators look at the progress', async () => {
+test('whoever sees the boxes’ software sees the progress', async () => {
   const { caller } = await anOperator(world);
   const look = async (roles: string[]) => (await world.request(await world.tokenFor({ ...caller, roles }), 'GET', '/packs/in-use')).status;
-  expect([await look(['operator']), await look(['finance'])]).toEqual([200, 403]);
+  expect([await look(['operator']), await look(['tenant-admin']), await look(['platform-finance'])]).toEqual([200, 200, 403]);
   expect((await world.request(undefined, 'GET', '/packs/in-use')).status).toBe(401);
 });
 
@@ -334,7 +335,7 @@ describe('without the rest of Star', () => {
 
   async function enrolled(count: number): Promise<Enrolled[]> {
     const embedder = connectMizar(mizar.address);
-    const search = createSearch({ ...world.options, database: database.db, embedder });
+    const search = createSearch({ ...world.options, database: database.db, embedders: { ...world.options.embedders, own: embedder } });
     const people = [];
     for (let i = 0; i < count; i++) {
       const { id } = await search.createPerson(operator.caller, { name: `P${i}`, note: '' });
@@ -378,10 +379,13 @@ describe('without the rest of Star', () => {
       now: () => new Date(Date.now() + offsetMs),
       settings: { embedEveryMs: 50, embedBackoffMs: 50 },
       // As a Mizar would that dies of this photo each time and is there again at once.
-      embedder: {
-        ...real,
-        embedPhoto: (image, packId) =>
-          image.equals(poisoned) ? Promise.reject(searchError('embedder.unavailable')) : real.embedPhoto(image, packId),
+      embedders: {
+        ...world.options.embedders,
+        own: {
+          ...real,
+          embedPhoto: (image, packId) =>
+            image.equals(poisoned) ? Promise.reject(searchError('embedder.unavailable')) : real.embedPhoto(image, packId),
+        },
       },
     });
     const stop = new AbortController();
@@ -414,7 +418,7 @@ describe('without the rest of Star', () => {
     const search = createSearch({
       ...world.options,
       database: database.db,
-      embedder,
+      embedders: { ...world.options.embedders, own: embedder },
       objects: { ...world.objects, get: (...key) => (away ? Promise.reject(new Error('away')) : world.objects.get(...key)) },
       now: () => new Date(Date.now() + offsetMs),
       settings: { embedEveryMs: 50, embedBackoffMs: 20 },

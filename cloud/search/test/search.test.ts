@@ -483,7 +483,8 @@ it('is the operators’ on every route: another role finds nothing and changes n
   const [nobody, admin] = [await as([]), await as(['tenant-admin'])];
   for (const [method, path] of routes) {
     const address = path.replaceAll(/\{\w+\}/g, () => randomUUID());
-    for (const token of [nobody, admin]) {
+    // How many photos a pack has been shown tells of nobody, and administrators choose the packs.
+    for (const token of path === '/packs/in-use' ? [nobody] : [nobody, admin]) {
       expect([method, path, await world.request(token, method, address)]).toMatchObject([
         method,
         path,

@@ -1,30 +1,22 @@
-import { join } from 'node:path';
 import {
   type Analytics,
   type Bus,
   createLogger,
   createMetrics,
-  createTokenIssuer,
-  createTokenVerifier,
   type Database,
   type DiskObjects,
   keepUp,
-  loadSigningKey,
   type Metrics,
   openAnalytics,
   openDatabase,
-  openDiskObjects,
   openKafkaBus,
   openPostgresBus,
   startRelay,
-  type TokenIssuer,
-  type TokenVerifier,
-  withApiKeys,
 } from '@star/platform';
-import { checkApiKeys } from '@star/tenants';
-import { maxSoftwareBytes } from '@stardipper/proto';
 import type { Logger } from 'pino';
-import { lastingSecret, signingKeyPath } from './secrets';
+import { type Identity, openIdentity } from './identity';
+import { openObjects } from './objects';
+import { lastingSecret } from './secrets';
 import type { AppSettings } from './settings';
 
 /** The ports of the platform, opened for one application process. */
@@ -36,22 +28,10 @@ export interface Base {
   readonly bus: Bus;
   readonly analytics: Analytics;
   readonly objects: DiskObjects;
-  readonly tokens: TokenIssuer;
-  readonly verifier: TokenVerifier;
+  readonly identity: Identity;
   /** Encrypts recorder passwords at rest. */
   readonly credentialsKey: Buffer;
   close(): Promise<void>;
-}
-
-const issuer = 'star';
-const audience = 'star';
-/** A working day, until refresh tokens come with the identity provider. */
-const tokenTtlS = 12 * 3600;
-
-/** Tokens by our own key, API keys by the database. */
-export async function openVerifier(settings: AppSettings, database: Database): Promise<TokenVerifier> {
-  const { jwks } = createTokenIssuer({ issuer, audience, key: await loadSigningKey(signingKeyPath(settings.STAR_DATA)) });
-  return withApiKeys(createTokenVerifier({ issuer, audience, keys: jwks }), checkApiKeys({ database, now: () => new Date() }));
 }
 
 /** Opens database, bus, analytics, objects and identity as the settings say, with the relay and upkeep of the bus running. */
@@ -78,14 +58,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     password: settings.STAR_CLICKHOUSE_PASSWORD,
     database: 'star',
   });
-  const objects = await openDiskObjects({
-    folder: join(settings.STAR_DATA, 'objects'),
-    secret: (await lastingSecret(settings.STAR_DATA, 'objects')).toString('base64url'),
-    publicUrl: settings.STAR_PUBLIC_URL,
-    // Nothing larger is kept than a package of software; every address that is signed for an upload has a limit of its own.
-    maxBytes: maxSoftwareBytes,
-  });
-  const tokens = createTokenIssuer({ issuer, audience, key: await loadSigningKey(signingKeyPath(settings.STAR_DATA)), ttlS: tokenTtlS });
+  const objects = await openObjects(settings.STAR_DATA, settings.STAR_PUBLIC_URL);
   return {
     settings,
     log,
@@ -94,8 +67,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     bus,
     analytics,
     objects,
-    tokens,
-    verifier: await openVerifier(settings, database),
+    identity: await openIdentity(settings, database, log),
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
     close: async () => {
       upkeep.abort();

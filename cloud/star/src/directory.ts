@@ -1,35 +1,10 @@
-import { rm } from 'node:fs/promises';
-import {
-  credentials,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServiceDefinition,
-  type ServiceError,
-  status,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { AppError, defineErrors, type ErrorKind, errorKinds } from '@star/platform';
 import type { EdgeDirectory } from '@star/search';
 import { devices } from '@stardipper/proto';
 import { z } from 'zod';
 
 export const directoryErrors = defineErrors({ 'devices.unavailable': 'unavailable', 'devices.timeout': 'timeout' });
-
-/** Serves star.v1.DevicesService for the other services of this installation. */
-export async function serveDirectory(
-  address: string,
-  services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[],
-): Promise<Server> {
-  // One that was killed leaves its socket behind; the supervisor runs one devices process at a time.
-  if (address.startsWith('unix:')) await rm(address.slice('unix:'.length), { force: true });
-  const server = new Server();
-  for (const [definition, implementation] of services) server.addService(definition, implementation);
-  await new Promise<void>((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error) => (error ? reject(error) : resolve()));
-  });
-  return server;
-}
 
 /** star.v1.DevicesService as search's port. Listing has ten seconds. */
 export function connectDirectory(address: string): EdgeDirectory & { close(): void } {

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { devicesMigrations } from '@star/devices';
+import { identityMigrations } from '@star/identity';
 import { createLogger, migrate, openAnalytics, readConfig } from '@star/platform';
 import { searchAnalytics, searchMigrations } from '@star/search';
 import { tenantsMigrations } from '@star/tenants';
@@ -19,6 +20,8 @@ import { startApps, withPorts } from './start-apps';
 
 async function migrateAll(parts: Parts, log: Logger): Promise<void> {
   for (const [service, folder] of [
+    // Before tenants, whose users it takes over.
+    ['identity', identityMigrations],
     ['tenants', tenantsMigrations],
     ['devices', devicesMigrations],
     ['search', searchMigrations],
@@ -62,6 +65,8 @@ async function main(): Promise<void> {
   void ending.then(() => starting && process.exit(0));
   const settings = await withPorts(readConfig(starSettings, process.env, { warn: (message) => console.warn(message) }));
   const log = createLogger({ service: 'star', level: settings.STAR_LOG_LEVEL });
+  if (!settings.STAR_PUBLIC_URL && ['0.0.0.0', '::'].includes(settings.STAR_HOST))
+    log.warn('STAR_PUBLIC_URL is not set: people can log in on this machine only');
   await mkdir(settings.STAR_DATA, { recursive: true, mode: 0o700 });
   await makeSecrets(settings.STAR_DATA);
   const console_ = settings.STAR_CONSOLE ?? join(__dirname, '../../../web/dist');

@@ -13,7 +13,8 @@ import {
 } from '@star/gateway';
 import { createLogger, createMetrics, openDatabase } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
-import { type Base, openVerifier } from './base';
+import type { Base } from './base';
+import { issuerOf, openVerifier } from './identity';
 import type { Services } from './services';
 import type { AppSettings } from './settings';
 
@@ -47,7 +48,8 @@ export function openServicesHttp(base: Base, services: Services, own: Partial<En
   const all = settings.STAR_ROLE === 'all';
   return createHttpApp(services.module, {
     ...addresses(settings),
-    verifier: base.verifier,
+    verifier: base.identity.verifier,
+    areasVisibleTo: services.areasVisibleTo,
     metrics,
     log,
     objects: base.objects,
@@ -58,10 +60,11 @@ export function openServicesHttp(base: Base, services: Services, own: Partial<En
       ...(all || settings.STAR_ROLE === 'search' ? { analytics: { run: () => base.analytics.ping() } } : {}),
     },
     entrance: (fastify) => {
-      if (all) guardEntrance(fastify, entrance(settings, { verifier: base.verifier, metrics, log, ...own }));
+      if (all) guardEntrance(fastify, entrance(settings, { verifier: base.identity.verifier, metrics, log, ...own }));
     },
     extend: async (fastify) => {
-      if (all && settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE);
+      if (all || settings.STAR_ROLE === 'tenants') await base.identity.serve(fastify);
+      if (all && settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, { issuer: issuerOf(settings) });
     },
   });
 }
@@ -84,7 +87,7 @@ export async function openGatewayHttp(settings: AppSettings, own: Partial<Entran
     extend: async (fastify) => {
       fastify.addHook('onClose', () => database.close());
       await passOn(fastify, { upstreams, metrics });
-      if (settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE);
+      if (settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, { issuer: issuerOf(settings) });
     },
   });
 }

@@ -4,6 +4,11 @@ import { startEmbeddedAnalytics } from '@star/platform';
 import type { Logger } from 'pino';
 import { keepChild } from './kept-child';
 import { keepPostgres } from './kept-postgres';
+import { openObjects } from './objects';
+import { createPackPool } from './pack-pool';
+import { packsGrpcService } from './packs-service';
+import { serveInside } from './serve-inside';
+import { serviceSocket } from './service-socket';
 import type { StarSettings } from './settings';
 
 /** What the services stand on: started here, or named by the settings. */
@@ -11,8 +16,10 @@ export interface Parts {
   readonly databaseUrl: string;
   readonly ownerUrl: string;
   readonly clickhouse: { readonly url: string; readonly user: string; readonly password: string };
-  /** Address of the Mizar that embeds photos. */
+  /** Address of the Mizar with the installation's own pack. */
   readonly mizar: string;
+  /** Address of star.v1.PacksService, which has one for each assigned pack. */
+  readonly packs: string;
   /** Folder of the Mizar started here. */
   readonly mizarData: string;
   /** Of the processes started here, by name. */
@@ -21,8 +28,7 @@ export interface Parts {
 }
 
 interface Started {
-  readonly name: string;
-  readonly pid: () => number | undefined;
+  readonly pids: () => Record<string, number>;
   readonly stop: () => Promise<void>;
 }
 
@@ -32,23 +38,26 @@ export async function startParts(settings: StarSettings, env: NodeJS.ProcessEnv,
   const stop = async () => {
     await Promise.all(started.splice(0).map((part) => part.stop()));
   };
-  const [postgres, clickhouse, mizar] = await Promise.allSettled([
+  const [postgres, clickhouse, mizar, packs] = await Promise.allSettled([
     startPostgres(settings, log, started),
     startClickhouse(settings, log, started),
     startMizar(settings, env, log, started),
+    startPacks(settings, env, log, started),
   ]);
-  for (const result of [postgres, clickhouse, mizar]) {
+  for (const result of [postgres, clickhouse, mizar, packs]) {
     if (result.status === 'fulfilled') continue;
     await stop();
     throw result.reason;
   }
-  if (postgres.status !== 'fulfilled' || clickhouse.status !== 'fulfilled' || mizar.status !== 'fulfilled') throw new Error('unreachable');
+  if (postgres.status !== 'fulfilled' || clickhouse.status !== 'fulfilled' || mizar.status !== 'fulfilled' || packs.status !== 'fulfilled')
+    throw new Error('unreachable');
   return {
     ...postgres.value,
     clickhouse: clickhouse.value,
     mizar: mizar.value,
+    packs: packs.value,
     mizarData: join(settings.STAR_DATA, 'mizar'),
-    pids: () => Object.fromEntries(started.flatMap(({ name, pid }) => (pid() === undefined ? [] : [[name, pid() as number]]))),
+    pids: () => Object.assign({}, ...started.map(({ pids }) => pids())) as Record<string, number>,
     stop,
   };
 }
@@ -58,7 +67,7 @@ async function startPostgres(settings: StarSettings, log: Logger, started: Start
     return { databaseUrl: settings.STAR_DATABASE_URL, ownerUrl: settings.STAR_DATABASE_OWNER_URL };
   }
   const postgres = await keepPostgres(join(settings.STAR_DATA, 'postgres'), log);
-  started.push({ name: 'postgres', pid: postgres.pid, stop: () => postgres.stop() });
+  started.push({ pids: pidAs('postgres', postgres.pid), stop: () => postgres.stop() });
   return { databaseUrl: postgres.appUrl, ownerUrl: postgres.ownerUrl };
 }
 
@@ -67,7 +76,7 @@ async function startClickhouse(settings: StarSettings, log: Logger, started: Sta
     return { url: settings.STAR_CLICKHOUSE_URL, user: settings.STAR_CLICKHOUSE_USER, password: settings.STAR_CLICKHOUSE_PASSWORD };
   }
   const analytics = await startEmbeddedAnalytics({ dataDir: join(settings.STAR_DATA, 'analytics'), log });
-  started.push({ name: 'analytics', pid: () => analytics.pid(), stop: () => analytics.stop() });
+  started.push({ pids: pidAs('analytics', () => analytics.pid()), stop: () => analytics.stop() });
   return { url: analytics.url, user: analytics.username, password: analytics.password };
 }
 
@@ -87,6 +96,38 @@ async function startMizar(settings: StarSettings, env: NodeJS.ProcessEnv, log: L
     },
     log,
   );
-  started.push({ name: 'mizar', pid: child.pid, stop: () => child.stop() });
+  started.push({ pids: pidAs('mizar', child.pid), stop: () => child.stop() });
   return `unix:${String(child.ready().socket)}`;
+}
+
+const pidAs = (name: string, pid: () => number | undefined) => (): Record<string, number> => {
+  const now = pid();
+  return now === undefined ? {} : { [name]: now };
+};
+
+async function startPacks(settings: StarSettings, env: NodeJS.ProcessEnv, log: Logger, started: Started[]): Promise<string> {
+  const folder = join(settings.STAR_DATA, 'packs');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const pool = createPackPool({
+    folder,
+    // Nothing is signed here.
+    objects: await openObjects(settings.STAR_DATA, 'http://127.0.0.1'),
+    // The models are a tenant's: whatever they do to a process, no secret of Star is in it.
+    env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('STAR_'))),
+    mizarProgram: settings.STAR_MIZAR_PROGRAM,
+    modelsProgram: settings.STAR_MODELS_PROGRAM,
+    maxMizars: settings.STAR_MAX_MIZARS,
+    maxInstalled: settings.STAR_MAX_PACKS,
+    log,
+  });
+  const address = `unix:${await serviceSocket(settings.STAR_DATA, 'packs')}`;
+  const server = await serveInside(address, [packsGrpcService(pool)]);
+  started.push({
+    pids: () => pool.pids(),
+    stop: async () => {
+      server.forceShutdown();
+      await pool.stop();
+    },
+  });
+  return address;
 }

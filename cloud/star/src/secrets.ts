@@ -23,5 +23,5 @@ export async function makeSecrets(data: string): Promise<void> {
   for (const name of secretNames) await lastingSecret(data, name);
 }
 
-const secretNames = ['objects', 'credentials'] as const;
+const secretNames = ['objects', 'credentials', 'identity'] as const;
 export const signingKeyPath = (data: string): string => join(data, 'keys', 'signing.json');

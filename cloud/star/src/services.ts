@@ -1,16 +1,19 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { createDevices, type Devices, DevicesModule, devicesGrpcService } from '@star/devices';
-import { firstTime, writeEvent, writeEvents } from '@star/platform';
-import { connectMizar, createSearch, type EdgeDirectory, SearchModule } from '@star/search';
-import { createTenants, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
+import { countOnAreas, createDevices, type Devices, DevicesModule, devicesGrpcService, moveOnAreas } from '@star/devices';
+import { type AreasVisibleTo, firstTime, writeEvent, writeEvents } from '@star/platform';
+import { connectMizar, createSearch, type EdgeDirectory, type Embedders, SearchModule } from '@star/search';
+import { createTenants, holdArea, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
 import { objectKeys } from '@stardipper/proto';
 import type { Base } from './base';
-import { connectDirectory, serveDirectory } from './directory';
+import { connectPacks } from './connect-packs';
+import { connectDirectory } from './directory';
+import { serveInside } from './serve-inside';
 import type { Role } from './settings';
 
 /** What one application process runs. */
 export interface Services {
   readonly module: DynamicModule;
+  readonly areasVisibleTo: AreasVisibleTo;
   /** Before the HTTP application and its consumers: the first tenant, the hub, internal gRPC. Answers what others need to know. */
   start(): Promise<Record<string, unknown>>;
   /** After the HTTP application and its consumers have stopped. */
@@ -26,7 +29,19 @@ export function composeServices(base: Base, role: Role): Services {
   const modules: DynamicModule[] = [];
   const starts: (() => Promise<Record<string, unknown>>)[] = [];
   const stops: (() => Promise<void>)[] = [];
-  const tenants = createTenants({ database: base.database, writeEvent, tokens: base.tokens, now: () => new Date() });
+  const tenants = createTenants({
+    database: base.database,
+    writeEvent,
+    identity: base.identity.admin,
+    // In every shape: the services share the database, and a change of the tree is one transaction of it.
+    hanging: [{ count: countOnAreas, moveAll: moveOnAreas }],
+  });
+  const ended = new AbortController();
+  starts.push(async () => {
+    await tenants.followAreas(ended.signal);
+    return {};
+  });
+  stops.push(async () => ended.abort());
   if (runs('tenants')) {
     modules.push(TenantsModule.forRoot(tenants));
     starts.push(() => openFirstTenant(base, tenants));
@@ -39,21 +54,22 @@ export function composeServices(base: Base, role: Role): Services {
     const address = base.settings.STAR_DEVICES_ADDRESS;
     if (address)
       starts.push(async () => {
-        const server = await serveDirectory(address, [devicesGrpcService(devices)]);
+        const server = await serveInside(address, [devicesGrpcService(devices)]);
         stops.push(async () => server.forceShutdown());
         return {};
       });
   }
   if (runs('search')) {
     const directory = devices ? inProcess(devices) : connectDirectory(base.settings.STAR_DEVICES_ADDRESS ?? '');
-    const embedder = connectMizar(base.settings.STAR_MIZAR);
+    const embedders = connectPacks(connectMizar(base.settings.STAR_MIZAR), base.settings.STAR_PACKS_ADDRESS);
     stops.push(async () => {
-      embedder.close();
+      embedders.close();
       directory.close();
     });
-    modules.push(SearchModule.forRoot(composeSearch(base, directory, embedder)));
+    modules.push(SearchModule.forRoot(composeSearch(base, tenants, directory, embedders)));
   }
   return {
+    areasVisibleTo: tenants.areasVisibleTo,
     module: { module: StarModule, imports: modules },
     start: async () => Object.assign({}, ...(await Promise.all(starts.map((begin) => begin())))) as Record<string, unknown>,
     stop: async () => {
@@ -77,7 +93,8 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
     firstTime,
     log: base.log,
     secretKey: base.credentialsKey,
-    hasCommunity: tenants.hasCommunity,
+    holdArea,
+    areasVisibleTo: tenants.areasVisibleTo,
     writeEvents,
     objects: base.objects,
     audit: recordAudit,
@@ -97,7 +114,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
   });
 }
 
-function composeSearch(base: Base, edges: EdgeDirectory, embedder: ReturnType<typeof connectMizar>) {
+function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embedders: Embedders) {
   return createSearch({
     database: base.database,
     analytics: base.analytics,
@@ -105,11 +122,12 @@ function composeSearch(base: Base, edges: EdgeDirectory, embedder: ReturnType<ty
     writeEvent,
     firstTime,
     edges,
-    embedder,
+    embedders,
     audit: recordAudit,
+    areasVisibleTo: tenants.areasVisibleTo,
     // A box that has not measured itself yet samples its cameras before it answers.
     settings: { estimateTimeoutMs: 15_000 },
-    onEmbedError: (error) => base.log.warn({ err: error }, 'photos cannot be embedded at the moment; tried again'),
+    onEmbedError: (error) => base.log.warn({ err: error }, 'packs cannot be made ready or photos embedded at the moment; tried again'),
     onSweepError: (error) => base.log.warn({ err: error }, 'a sweep failed and is tried again'),
   });
 }

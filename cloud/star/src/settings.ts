@@ -16,7 +16,7 @@ export const starSettings = z.object({
   STAR_HOST: z.string().default('127.0.0.1'),
   STAR_HTTP_PORT: port.default(8080),
   STAR_MQTT_PORT: port.default(1883),
-  /** How boxes and browsers reach Star; signed addresses start with it. `http://<host>:<http port>` unless told. */
+  /** How boxes and browsers reach Star: signed addresses start with it, and people log in under it. `http://<host>:<http port>` unless told. */
   STAR_PUBLIC_URL: z.url().optional(),
   /** Kafka brokers, comma separated; without them the bus is the log in PostgreSQL. */
   STAR_KAFKA_BROKERS: z.string().optional(),
@@ -35,6 +35,12 @@ export const starSettings = z.object({
   STAR_MIZAR: z.string().optional(),
   STAR_MIZAR_PROGRAM: z.string().optional(),
   STAR_PACK: z.string().optional(),
+  /** Main script of the `dipper` command: it checks and unpacks packs that are assigned to tenants. Without it all have STAR_PACK. */
+  STAR_MODELS_PROGRAM: z.string().optional(),
+  /** Mizars for assigned packs that run at once, beside the one with STAR_PACK; some 300 MB each. */
+  STAR_MAX_MIZARS: z.coerce.number().int().min(1).max(256).default(4),
+  /** Assigned packs that are kept unpacked. */
+  STAR_MAX_PACKS: z.coerce.number().int().min(1).max(10_000).default(32),
   /** The built console; not served when absent. */
   STAR_CONSOLE: z.string().optional(),
   /** Made at the first start, when there is no tenant yet. */
@@ -66,6 +72,8 @@ export const appSettings = z.object({
   STAR_CLICKHOUSE_USER: z.string(),
   STAR_CLICKHOUSE_PASSWORD: z.string().default(''),
   STAR_MIZAR: z.string(),
+  /** Of the supervisor's PacksService. */
+  STAR_PACKS_ADDRESS: z.string(),
   STAR_KAFKA_BROKERS: z.string().optional(),
   STAR_REDIS_URL: z.url().optional(),
   STAR_TRUSTED_PROXIES: z.string().optional(),

@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
-import { chmod, mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ChildProgram, KeptChild } from './kept-child';
 import type { Parts } from './parts';
+import { serviceSocket } from './service-socket';
 import type { Role, StarSettings } from './settings';
 
 type Keep = (program: ChildProgram) => Promise<KeptChild>;
@@ -29,7 +27,7 @@ export async function startApps(settings: StarSettings, parts: Parts, console: s
     });
   if (settings.STAR_SHAPE === 'all')
     return [await start('all', { STAR_HTTP_PORT: String(settings.STAR_HTTP_PORT), STAR_CONSOLE: console })];
-  const socket = await devicesSocket(settings.STAR_DATA);
+  const socket = await serviceSocket(settings.STAR_DATA, 'devices');
   const ports = { tenants: await freePort(), devices: await freePort(), search: await freePort() };
   const services = await Promise.all(
     (['tenants', 'devices', 'search'] as const).map((role) =>
@@ -59,6 +57,7 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
     STAR_CLICKHOUSE_USER: parts.clickhouse.user,
     STAR_CLICKHOUSE_PASSWORD: parts.clickhouse.password,
     STAR_MIZAR: parts.mizar,
+    STAR_PACKS_ADDRESS: parts.packs,
     STAR_KAFKA_BROKERS: settings.STAR_KAFKA_BROKERS,
     STAR_REDIS_URL: settings.STAR_REDIS_URL,
     STAR_TRUSTED_PROXIES: settings.STAR_TRUSTED_PROXIES,
@@ -68,17 +67,6 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
     STAR_FIRST_PASSWORD: settings.STAR_FIRST_PASSWORD,
     STAR_LOG_LEVEL: settings.STAR_LOG_LEVEL,
   };
-}
-
-/** A socket's path may have 107 bytes; a data folder far down gets one in the temporary folder. */
-async function devicesSocket(data: string): Promise<string> {
-  const near = join(data, 'run', 'devices.sock');
-  const far = join(tmpdir(), `star-${createHash('sha256').update(data).digest('hex').slice(0, 16)}`, 'devices.sock');
-  const path = Buffer.byteLength(near) <= 100 ? near : far;
-  await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
-  // Refused when somebody else made the folder first.
-  await chmod(join(path, '..'), 0o700);
-  return path;
 }
 
 const freePort = (host = '127.0.0.1'): Promise<number> =>

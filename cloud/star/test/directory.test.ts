@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { type Server, status } from '@grpc/grpc-js';
 import { type Devices, devicesErrors, devicesGrpcService } from '@star/devices';
 import { AppError } from '@star/platform';
-import { connectDirectory, serveDirectory } from '../src/directory';
+import { connectDirectory } from '../src/directory';
+import { serveInside } from '../src/serve-inside';
 
 const tenantId = '11111111-1111-4111-8111-111111111111';
 const edgeId = '22222222-2222-4222-8222-222222222222';
@@ -18,7 +19,7 @@ let client: ReturnType<typeof connectDirectory>;
 let askEdge: Devices['askEdge'];
 
 const serve = () =>
-  serveDirectory(address, [devicesGrpcService({ askEdge: (...q: Parameters<Devices['askEdge']>) => askEdge(...q) } as unknown as Devices)]);
+  serveInside(address, [devicesGrpcService({ askEdge: (...q: Parameters<Devices['askEdge']>) => askEdge(...q) } as unknown as Devices)]);
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'star-directory-'));

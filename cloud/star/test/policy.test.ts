@@ -71,7 +71,7 @@ describe('the table', () => {
     }
     @Module({ controllers: [NewController] })
     class NewModule {}
-    await expect(createHttpApp(NewModule, { verifier: star.base.verifier })).rejects.toThrow('GET /api/v1/unheard-of');
+    await expect(createHttpApp(NewModule, { verifier: star.base.identity.verifier })).rejects.toThrow('GET /api/v1/unheard-of');
   });
 
   it('uses every permission it knows, and lets every one be held by somebody', () => {

@@ -30,7 +30,7 @@ async function connected<T>(url: string, work: (client: Client) => Promise<T>): 
 
 describe('rows', () => {
   /** What belongs to nobody or to all, beside the platform's own; a new table is a tenant's, unless it is put here. */
-  const ofNobody = ['devices.hubs', 'search.packs', 'tenants.log_in_failures'];
+  const ofNobody = ['devices.hubs', 'search.packs', 'identity.log_in_failures'];
   const tables = () =>
     connected(star.ownerUrl, async (client) => {
       const { rows } = await client.query<{ name: string; tenant: boolean; forced: boolean; policies: number }>(`
@@ -159,6 +159,10 @@ it('event streams are for the tenant whose token is asked about, however the req
   ] as const) {
     const url = (searchId: string) => `${star.address}/api/v1/searches/${searchId}/events`;
     const accept = 'text/event-stream';
+    const mine = await fetch(`${url(own.ids.searchId)}?access_token=${own.token}`, { headers: { accept } });
+    const reader = (mine.body as ReadableStream<Uint8Array>).getReader();
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toContain(own.ids.searchId);
+    await reader.cancel();
     const dressed = { authorization: `Bearer ${own.token}`, accept, 'x-tenant-id': other.tenantId };
     expect((await fetch(url(other.ids.searchId), { headers: dressed })).status).toBe(404);
     expect((await fetch(`${url(other.ids.searchId)}?access_token=${other.token}`, { headers: dressed })).status).toBe(404);

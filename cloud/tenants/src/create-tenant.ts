@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { isUniqueViolation } from '@star/platform';
+import { AppError } from '@star/platform';
 import { recordAudit } from './audit';
 import type { TenantsDeps } from './deps';
-import { hashPassword } from './password';
-import { findUserByName, insertTenant, insertUser } from './tenant.store';
-import { tenantError } from './tenants.errors';
+import { insertTenant } from './tenant.store';
 
 export interface NewTenant {
   readonly name: string;
@@ -24,29 +22,29 @@ export interface OpenedTenant {
  * call it at every start; otherwise it throws `user.username_taken`.
  */
 export const createTenant =
-  (deps: Pick<TenantsDeps, 'database' | 'writeEvent'>) =>
+  (deps: Pick<TenantsDeps, 'database' | 'writeEvent' | 'identity'>) =>
   async (input: NewTenant, options: { ifAbsent?: boolean } = {}): Promise<OpenedTenant> => {
     const tenantId = randomUUID();
-    const adminId = randomUUID();
-    const { username, displayName } = input.admin;
-    const known = () => deps.database.system('find the first administrator', (tx) => findUserByName(tx, username));
-    if (options.ifAbsent) {
-      const user = await known();
-      if (user) return { tenantId: user.tenant_id, adminId: user.id, created: false };
-    }
-    const passwordHash = await hashPassword(input.admin.password);
+    const { username, displayName, password } = input.admin;
+    const known = async (): Promise<OpenedTenant | undefined> => {
+      const user = options.ifAbsent ? await deps.identity.findUser({ username }) : undefined;
+      return user && { tenantId: user.tenantId, adminId: user.userId, created: false };
+    };
+    const before = await known();
+    if (before) return before;
     try {
-      await deps.database.tenant(tenantId, async (tx) => {
+      return await deps.database.tenant(tenantId, async (tx) => {
         await insertTenant(tx, tenantId, input.name);
-        await insertUser(tx, tenantId, { id: adminId, username, displayName, passwordHash, roles: ['tenant-admin', 'operator'] });
         await deps.writeEvent(tx, { topic: 'tenant.created.v1', key: tenantId, tenantId, message: { tenantId, name: input.name } });
+        const admin = { tenantId, username, displayName, password, roles: ['tenant-admin', 'operator'] };
+        const { userId: adminId } = await deps.identity.createUser(admin, tx);
         await recordAudit(tx, { tenantId, userId: adminId, username, action: 'tenant.created', subject: tenantId });
+        return { tenantId, adminId, created: true };
       });
     } catch (error) {
-      if (!isUniqueViolation(error, 'users_username')) throw error;
-      const user = options.ifAbsent ? await known() : undefined;
-      if (user) return { tenantId: user.tenant_id, adminId: user.id, created: false };
-      throw tenantError('user.username_taken', { username });
+      // Several that start at once: one made it, the others find it.
+      const faster = error instanceof AppError && error.code === 'user.username_taken' ? await known() : undefined;
+      if (faster) return faster;
+      throw error;
     }
-    return { tenantId, adminId, created: true };
   };

@@ -1,8 +1,11 @@
-import type { Database, TokenIssuer, WriteEvent } from '@star/platform';
+import type { Database, IdentityAdmin, WriteEvent } from '@star/platform';
+import type { HangsOnAreas } from './areas/ports';
 
 export interface TenantsDeps {
   readonly database: Database;
   readonly writeEvent: WriteEvent;
-  readonly tokens: TokenIssuer;
-  readonly now: () => Date;
+  readonly identity: IdentityAdmin;
+  readonly now?: () => Date;
+  /** What other services hang on areas; nothing unless told. */
+  readonly hanging?: readonly HangsOnAreas[];
 }

@@ -1,7 +1,9 @@
-/** Tenants, their users and communities, log-in, and the audit log. */
+/** Tenants, their users, the tree of their areas and the roles granted on it, log-in, and the audit log. */
 import { join } from 'node:path';
 
 export { type CheckApiKeysDeps, checkApiKeys } from './api-keys/check-api-keys';
+export type { Hanging, HangsOnAreas } from './areas/ports';
+export { type HeldArea, holdArea } from './areas/read-areas';
 export { type AuditLine, auditLine, recordAudit } from './audit';
 export { createTenant, type NewTenant, type OpenedTenant } from './create-tenant';
 export { createTenants, type Tenants } from './create-tenants';

@@ -1,1 +1,2 @@
+/** What Nest injects the use cases under. */
 export const TENANTS = Symbol('tenants');

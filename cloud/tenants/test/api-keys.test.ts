@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createUserAdmin, identityMigrations } from '@star/identity';
 import { createTokenIssuer, createTokenVerifier, loadSigningKey, type TokenIssuer, withApiKeys, writeEvent } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
@@ -20,10 +21,13 @@ let west: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'star-keys-'));
-  database = await testDatabase([{ service: 'tenants', folder: tenantsMigrations }]);
+  database = await testDatabase([
+    { service: 'identity', folder: identityMigrations },
+    { service: 'tenants', folder: tenantsMigrations },
+  ]);
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   const now = () => new Date(nowMs);
-  const tenants = createTenants({ database: database.db, writeEvent, tokens, now });
+  const tenants = createTenants({ database: database.db, writeEvent, identity: createUserAdmin({ database: database.db }), now });
   const replica = () =>
     createHttpApp(TenantsModule.forRoot(tenants), {
       verifier: withApiKeys(createTokenVerifier({ ...realm, keys: tokens.jwks }), checkApiKeys({ database: database.db, now })),
@@ -86,8 +90,11 @@ it('is shown once, kept as a hash, and opens exactly what it was given', async (
   expect(JSON.stringify(stored)).not.toContain(body.key.slice(0, 20));
 
   for (const headers of [{ authorization: `Bearer ${body.key}` }, { 'x-api-key': body.key }] as Record<string, string>[]) {
-    expect((await call('GET', '/communities', headers)).status).toBe(200);
-    expect(await call('POST', '/communities', headers, { name: 'x' })).toMatchObject({ status: 403, body: { code: 'auth.forbidden' } });
+    expect((await call('GET', '/areas', headers)).status).toBe(200);
+    expect(await call('POST', '/areas', headers, { kind: 'community', name: 'x' })).toMatchObject({
+      status: 403,
+      body: { code: 'auth.forbidden' },
+    });
     expect((await call('GET', '/audit', headers)).status).toBe(403);
     // About a person who is logged in, which a key is not.
     expect((await call('GET', '/me', headers)).status).toBe(403);
@@ -97,15 +104,15 @@ it('is shown once, kept as a hash, and opens exactly what it was given', async (
 it('acts for its tenant and no other, and what it does is in the audit log under its name', async () => {
   const { body } = await make({ name: 'builder', permissions: ['areas.read', 'areas.write', 'audit.read'] });
   const headers = { 'x-api-key': body.key, 'x-tenant-id': west };
-  expect((await call('POST', '/communities', headers, { name: 'By a program' })).status).toBe(201);
+  expect((await call('POST', '/areas', headers, { kind: 'community', name: 'By a program' })).status).toBe(201);
   const [mine, theirs] = [
-    await call<Page<unknown>>('GET', '/communities', headers),
-    await call<Page<unknown>>('GET', '/communities', await by(west, 'viewer')),
+    await call<Page<unknown>>('GET', '/areas', headers),
+    await call<Page<unknown>>('GET', '/areas', await by(west, 'viewer')),
   ];
   expect([mine.body.items.length, theirs.body.items.length]).toEqual([1, 0]);
   const audit = await call<Page<unknown>>('GET', '/audit?limit=2', headers);
   expect(audit.body.items).toMatchObject([
-    { action: 'community.created', userId: body.id, username: 'api-key:builder' },
+    { action: 'area.created', userId: body.id, username: 'api-key:builder' },
     { action: 'api_key.created', subject: body.id, details: { permissions: ['areas.read', 'areas.write', 'audit.read'] } },
   ]);
 });
@@ -114,9 +121,7 @@ it('works until it is revoked, then nowhere after two seconds; the end is audite
   const { body } = await make({});
   const headers = { 'x-api-key': body.key };
   const statuses = async () =>
-    [await call('GET', '/communities', headers, undefined, 0), await call('GET', '/communities', headers, undefined, 1)].map(
-      (a) => a.status,
-    );
+    [await call('GET', '/areas', headers, undefined, 0), await call('GET', '/areas', headers, undefined, 1)].map((a) => a.status);
   expect(await statuses()).toEqual([200, 200]);
   const admin = await by(east, 'tenant-admin');
   expect(await call('DELETE', `/api-keys/${body.id}`, await by(west, 'tenant-admin'))).toMatchObject({
@@ -135,9 +140,9 @@ it('works until it is revoked, then nowhere after two seconds; the end is audite
 it('ends at its time, even for who asked a moment ago', async () => {
   const { body } = await make({ expiresAt: new Date(nowMs + 1000).toISOString() });
   const headers = { 'x-api-key': body.key };
-  expect((await call('GET', '/communities', headers)).status).toBe(200);
+  expect((await call('GET', '/areas', headers)).status).toBe(200);
   nowMs += 1001;
-  expect(await call('GET', '/communities', headers)).toMatchObject({ status: 401, body: { code: 'auth.token_expired' } });
+  expect(await call('GET', '/areas', headers)).toMatchObject({ status: 401, body: { code: 'auth.token_expired' } });
 });
 
 it('notes its use once a minute, however much it is used and by however many replicas', async () => {
@@ -146,7 +151,7 @@ it('notes its use once a minute, however much it is used and by however many rep
   const seen = new Set<unknown>();
   const first = nowMs;
   for (let second = 0; second < 90; second += 3) {
-    await call('GET', '/communities', { 'x-api-key': body.key }, undefined, second % 2);
+    await call('GET', '/areas', { 'x-api-key': body.key }, undefined, second % 2);
     const list = await call<Page<ApiKey>>('GET', '/api-keys', admin);
     seen.add(list.body.items.find((key) => key.id === body.id)?.lastUsedAt);
     nowMs += 3000;
@@ -186,7 +191,7 @@ it('is looked for only where it could be one', async () => {
     { 'x-api-key': token.slice(7) },
   ];
   for (const headers of wrong)
-    expect(await call('GET', '/communities', headers)).toMatchObject({ status: 401, body: { code: 'auth.token_invalid' } });
+    expect(await call('GET', '/areas', headers)).toMatchObject({ status: 401, body: { code: 'auth.token_invalid' } });
 });
 
 it('is one of at most a hundred, however many are made at once', async () => {

@@ -8,7 +8,7 @@ import type { FaceIndex } from './index-store/face-index.store';
 import type { Query } from './match/best-matches';
 import { type Match, matchSightings } from './match-sightings';
 import { mizarErrors } from './mizar.errors';
-import { defaultThreshold } from './pack/pack';
+import { contentSha256, defaultThreshold } from './pack/pack';
 import type { Eyes } from './start-mizar';
 
 const id = z.string().regex(/^[\w.:-]{1,64}$/);
@@ -76,6 +76,7 @@ export function mizarService(deps: MizarServiceDeps): mizar.MizarServiceServer {
         minFacePx: pack.minFacePx,
         defaultThreshold: defaultThreshold(pack),
         licence: pack.licence,
+        contentSha256: contentSha256(pack),
       };
     }),
     indexSegment: unary(async (request: mizar.IndexSegmentRequest, signal): Promise<mizar.IndexSegmentResponse> => {

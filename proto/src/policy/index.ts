@@ -1,5 +1,4 @@
-export * from './limits';
 export * from './permissions';
 export type { Access, PolicyRow } from './route';
-export { accessOf, policy } from './routes';
+export { accessOf, isAreaScoped, policy } from './routes';
 export { type TopicRow, topicPolicy } from './topics';

@@ -6,8 +6,12 @@ export type Role = (typeof roles)[number];
 export const permissions = [
   'tenants.read',
   'tenants.write',
+  'users.read',
+  'users.write',
   'areas.read',
   'areas.write',
+  'grants.read',
+  'grants.write',
   'edges.read',
   'edges.write',
   'software.read',
@@ -26,15 +30,27 @@ const look = ['areas.read', 'edges.read', 'software.read'] as const;
 
 /**
  * Who holds what. A tenant's administrator looks after boxes and users and sees nobody's face: who does both has both roles.
- * Those of the platform see no tenant's things at all.
+ * Those of the platform see no tenant's things at all; its operator looks after the users of the platform's own tenant.
  */
 export const permissionsOfRole: Readonly<Record<Role, readonly Permission[]>> = {
-  'platform-operator': ['tenants.read', 'tenants.write'],
+  'platform-operator': ['tenants.read', 'tenants.write', 'users.read', 'users.write'],
   'platform-finance': ['tenants.read'],
-  'tenant-admin': [...look, 'areas.write', 'edges.write', 'software.write', 'keys.read', 'keys.write', 'audit.read'],
+  'tenant-admin': [
+    ...look,
+    'users.read',
+    'users.write',
+    'areas.write',
+    'grants.read',
+    'grants.write',
+    'edges.write',
+    'software.write',
+    'keys.read',
+    'keys.write',
+    'audit.read',
+  ],
   operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write'],
   viewer: [...look, 'people.read', 'searches.read'],
-  auditor: [...look, 'searches.read', 'keys.read', 'audit.read'],
+  auditor: [...look, 'grants.read', 'searches.read', 'keys.read', 'audit.read'],
 };
 
 const isRole = (name: string): name is Role => (roles as readonly string[]).includes(name);

@@ -7,30 +7,85 @@ export class ApiError extends Error {
   }
 }
 
-let token = '';
-let onUnauthenticated: () => void = () => undefined;
+/** What requests carry; `renew` answers false when the session is over. */
+export interface TokenSource {
+  current(): string;
+  renew(): Promise<boolean>;
+}
 
-export function useToken(next: string, whenRefused: () => void): void {
-  token = next;
-  onUnauthenticated = whenRefused;
+let tokens: TokenSource = { current: () => '', renew: async () => false };
+
+export function useTokens(source: TokenSource): void {
+  tokens = source;
+}
+
+/** `fetch` with the session's token: an answer that it has ended is asked for again with a new one. */
+export async function withToken(path: string, init: RequestInit & { headers?: Record<string, string> }): Promise<Response> {
+  const send = () => {
+    const token = tokens.current();
+    return fetch(`/api/v1${path}`, { ...init, headers: { ...init.headers, ...(token ? { authorization: `Bearer ${token}` } : {}) } });
+  };
+  const used = tokens.current();
+  const response = await send();
+  if (response.status !== 401 || !used) return response;
+  // Another request may have renewed it meanwhile.
+  if (tokens.current() === used && !(await tokens.renew())) return response;
+  return tokens.current() === used ? response : send();
 }
 
 /** One request under /api/v1. Throws ApiError; a broken connection reads as `network.unreachable`. */
 export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const raw = body instanceof Blob;
-  const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+  const headers: Record<string, string> = {};
   if (body !== undefined) headers['content-type'] = raw ? body.type || 'application/octet-stream' : 'application/json';
   let response: Response;
   try {
-    response = await fetch(`/api/v1${path}`, { method, headers, body: body === undefined ? undefined : raw ? body : JSON.stringify(body) });
+    response = await withToken(path, { method, headers, body: body === undefined ? undefined : raw ? body : JSON.stringify(body) });
   } catch {
     throw new ApiError(problemOf(0, 'network.unreachable'));
   }
   const text = await response.text();
   if (response.ok) return (text ? JSON.parse(text) : undefined) as T;
-  const problem = readProblem(response.status, text);
-  if (response.status === 401 && path !== '/session') onUnauthenticated();
-  throw new ApiError(problem);
+  throw new ApiError(readProblem(response.status, text));
+}
+
+/**
+ * Sends a file and tells how far it is, which `fetch` cannot. Throws as `request` does; when `signal` aborts, as a
+ * connection that breaks.
+ */
+export async function upload<T>(
+  path: string,
+  type: string,
+  file: Blob,
+  progress: (share: number) => void,
+  signal: AbortSignal,
+): Promise<T> {
+  const used = tokens.current();
+  const send = () => sendFile<T>(path, type, file, progress, signal);
+  return send().catch(async (refused: unknown) => {
+    const ended = refused instanceof ApiError && refused.problem.status === 401;
+    if (!ended || (tokens.current() === used && !(await tokens.renew()))) throw refused;
+    return send();
+  });
+}
+
+function sendFile<T>(path: string, type: string, file: Blob, progress: (share: number) => void, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    const broken = () => reject(new ApiError(problemOf(0, 'network.unreachable')));
+    sending.open('POST', `/api/v1${path}`);
+    sending.setRequestHeader('authorization', `Bearer ${tokens.current()}`);
+    sending.setRequestHeader('content-type', type);
+    sending.upload.onprogress = ({ loaded, total }) => progress(total > 0 ? loaded / total : 0);
+    sending.onerror = broken;
+    sending.onabort = broken;
+    sending.onload = () => {
+      if (sending.status >= 200 && sending.status < 300) return resolve(JSON.parse(sending.responseText) as T);
+      reject(new ApiError(readProblem(sending.status, sending.responseText)));
+    };
+    signal.addEventListener('abort', () => sending.abort(), { once: true });
+    sending.send(file);
+  });
 }
 
 /** Follows every page of a list, `most` items at most. */
@@ -44,11 +99,6 @@ export async function requestAll<T>(path: string, most = 5000): Promise<T[]> {
     cursor = page.nextCursor;
   } while (cursor && items.length < most);
   return items;
-}
-
-/** A stream of server-sent events; EventSource cannot send a header, so the token travels in the address. */
-export function openEvents(path: string): EventSource {
-  return new EventSource(`/api/v1${path}?access_token=${encodeURIComponent(token)}`);
 }
 
 const problemOf = (status: number, code: string): Problem => ({ type: 'about:blank', title: code, status, code, params: {}, traceId: '' });

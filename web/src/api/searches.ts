@@ -1,5 +1,6 @@
 import type { CoverageRow, CreateSearch, Match, Search } from '@stardipper/proto';
-import { openEvents, request, requestAll } from './client';
+import { request, requestAll } from './client';
+import { followEvents } from './events';
 
 export const listSearches = () => requestAll<Search>('/searches', 500);
 export const getSearch = (id: string) => request<Search>('GET', `/searches/${id}`);
@@ -12,4 +13,6 @@ export const listMatches = (id: string) => requestAll<Match>(`/searches/${id}/ma
 export const listCoverage = (id: string) => requestAll<CoverageRow>(`/searches/${id}/coverage`);
 export const setVerdict = (id: string, matchId: string, verdict: Match['verdict']) =>
   request<Match>('POST', `/searches/${id}/matches/${encodeURIComponent(matchId)}/verdict`, { verdict });
-export const followSearch = (id: string) => openEvents(`/searches/${id}/events`);
+/** Calls `search` and `match` with what changes; answers what ends it. */
+export const followSearch = (id: string, on: { search: (search: Search) => void; match: (match: Match) => void }): (() => void) =>
+  followEvents(`/searches/${id}/events`, { search: (data) => on.search(data as Search), match: (data) => on.match(data as Match) });

@@ -1,45 +1,93 @@
-import type { Session } from '@stardipper/proto';
-import { type Permission, permissionsOf } from '@stardipper/proto';
+import type { Me } from '@stardipper/proto';
+import { type Permission, permissionsOf } from '@stardipper/proto/rules';
 import { defineStore } from 'pinia';
-import { request, useToken } from '../api/client';
+import { request, useTokens } from '../api/client';
+import { i18n } from '../i18n';
+import { beginLogIn, cameBack, finishLogIn, leave, renewTokens, SessionEnded, type Tokens } from './oidc';
 
-/** Kept for this tab only, so that closing it logs out. */
+/** Kept for this tab only; the provider's cookie, which ends with the browser, lets other tabs in without a password. */
 const storageKey = 'star.session';
+/** Renewed this long before its end, so that no request meets the end on its way. */
+const earlyMs = 60_000;
 
-const read = (): Session | null => {
-  const text = sessionStorage.getItem(storageKey);
-  const session = text ? (JSON.parse(text) as Session) : null;
-  return session && Date.parse(session.expiresAt) > Date.now() ? session : null;
-};
+const read = (): Tokens | null => JSON.parse(sessionStorage.getItem(storageKey) ?? 'null') as Tokens | null;
+
+let renewing: Promise<boolean> | undefined;
+let timer = 0;
 
 export const useSession = defineStore('session', {
   // `ended`: Star no longer takes the session, as opposed to the reader having logged out.
-  state: () => ({ session: read(), ended: false }),
+  state: () => ({ tokens: read(), user: null as Me | null, ended: false, trouble: '' as '' | 'unreachable' | 'refused' }),
   getters: {
-    isOpen: (state): boolean => state.session !== null,
-    user: (state): Session['user'] | undefined => state.session?.user,
-    /** Only hides what would be refused: Star decides. */
+    isOpen: (state): boolean => state.tokens !== null && state.user !== null,
     may: (state): ((permission: Permission) => boolean) => {
-      const held = permissionsOf(state.session?.user.roles ?? []);
+      const held = permissionsOf(state.user?.roles ?? []);
       return (permission) => held.has(permission);
     },
   },
   actions: {
-    restore() {
-      if (this.session) useToken(this.session.token, () => this.close(true));
+    /** Before the first page: comes back from the provider, or goes on where this tab was. Answers where the reader wanted to go. */
+    async start(): Promise<string | undefined> {
+      useTokens({ current: () => this.tokens?.access ?? '', renew: () => this.renew() });
+      const returned = cameBack();
+      try {
+        const finished = returned ? await finishLogIn() : undefined;
+        if (finished) this.take(finished.tokens);
+        if (this.tokens && this.tokens.endsAtMs - Date.now() < earlyMs) await this.renew();
+        if (this.tokens) this.user = await request<Me>('GET', '/me');
+        // Whoever is sent away again at once would come back at once, for ever.
+        else if (returned) this.trouble = 'refused';
+        this.schedule();
+        return finished?.next;
+      } catch (error) {
+        this.user = null;
+        this.trouble = error instanceof TypeError || this.tokens ? 'unreachable' : 'refused';
+        return undefined;
+      }
     },
-    async open(username: string, password: string) {
-      const session = await request<Session>('POST', '/session', { username, password });
-      sessionStorage.setItem(storageKey, JSON.stringify(session));
-      this.session = session;
+    take(tokens: Tokens) {
+      sessionStorage.setItem(storageKey, JSON.stringify(tokens));
+      this.tokens = tokens;
       this.ended = false;
-      this.restore();
     },
-    close(ended = false) {
+    /** Once for all who wait. False when the session is over; true also when Star could not be asked: it may be at the next try. */
+    renew(): Promise<boolean> {
+      renewing ??= this.renewNow().finally(() => {
+        renewing = undefined;
+      });
+      return renewing;
+    },
+    async renewNow(): Promise<boolean> {
+      if (!this.tokens) return false;
+      try {
+        this.take(await renewTokens(this.tokens.refresh));
+        return true;
+      } catch (error) {
+        if (!(error instanceof SessionEnded)) return true;
+        this.forget(true);
+        return false;
+      } finally {
+        this.schedule();
+      }
+    },
+    schedule() {
+      window.clearTimeout(timer);
+      if (!this.tokens) return;
+      const inMs = Math.max(5000, this.tokens.endsAtMs - Date.now() - earlyMs);
+      timer = window.setTimeout(() => void this.renew(), inMs);
+    },
+    forget(ended: boolean) {
+      window.clearTimeout(timer);
       sessionStorage.removeItem(storageKey);
       this.ended = ended;
-      this.session = null;
-      useToken('', () => undefined);
+      this.tokens = null;
+      this.user = null;
+    },
+    logIn: (next: string) => beginLogIn(next, i18n.locale),
+    async logOut() {
+      const idToken = this.tokens?.id;
+      this.forget(false);
+      if (idToken) await leave(idToken);
     },
   },
 });

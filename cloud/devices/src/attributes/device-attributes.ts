@@ -1,4 +1,4 @@
-import type { Database } from '@star/platform';
+import type { Database, SecretBox } from '@star/platform';
 import { devicesErrors } from '../devices.errors';
 import type { EdgeIdentity } from '../edges/edge';
 import { edgeExists } from '../edges/edge.store';
@@ -6,7 +6,6 @@ import type { DeviceSession } from '../hub/device-session';
 import { signalHubs } from '../hub/hub-channel.store';
 import { type AttributesRequest, BadPayload, parseJson } from '../hub/payloads';
 import { recorderAttributes } from '../recorders/recorder-attributes';
-import type { SecretBox } from '../recorders/secret-box';
 import { deleteAttributes, maxAttributesPerScope, readAttributes, saveAttributes } from './attribute.store';
 
 export interface AttributesDeps {
@@ -63,7 +62,7 @@ export const setSharedAttributes =
   ({ db }: Pick<AttributesDeps, 'db'>) =>
   async (tenantId: string, edgeId: string, values: ReadonlyMap<string, unknown>, deleted: readonly string[] = []): Promise<void> => {
     await db.tenant(tenantId, async (tx) => {
-      if (!(await edgeExists(tx, edgeId))) throw devicesErrors.error('edge.not_found', { edgeId });
+      if (!(await edgeExists(tx, edgeId, 'all'))) throw devicesErrors.error('edge.not_found', { edgeId });
       if (values.size > 0) await saveAttributes(tx, { tenantId, id: edgeId }, 'SHARED', values);
       if (deleted.length > 0) await deleteAttributes(tx, edgeId, 'SHARED', deleted);
       // A notification holds 8,000 bytes: a long list goes in several.

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Tx } from '@star/platform';
+import type { AreasPort, HeldArea } from '../areas';
 
 export interface ReportedChannel {
   readonly channel: number;
@@ -42,7 +43,37 @@ export async function cameraOffline(tx: Tx, recorderId: string, present: readonl
   ]);
 }
 
-/** False when the tenant has no such camera. */
-export async function renameCamera(tx: Tx, id: string, name: string): Promise<boolean> {
-  return (await tx.execute('UPDATE devices.cameras SET given_name = $2 WHERE id = $1', [id, name])) > 0;
+/** Changes what is given and leaves the rest; `areaId` null makes it follow its edge. */
+export async function updateCamera(
+  tx: Tx,
+  id: string,
+  { name, areaId }: { name?: string | undefined; areaId?: string | null | undefined },
+): Promise<void> {
+  await tx.execute(
+    'UPDATE devices.cameras SET given_name = coalesce($2, given_name), area_id = CASE WHEN $3 THEN $4::uuid ELSE area_id END WHERE id = $1',
+    [id, name ?? null, areaId !== undefined, areaId ?? null],
+  );
+}
+
+/** After an edge has moved: its cameras keep their own building only where that is below the edge's new area. */
+export async function followEdgesFrom(tx: Tx, edgeId: string, area: HeldArea, holdArea: AreasPort['holdArea']): Promise<void> {
+  const own = await tx.query<{ area_id: string }>(
+    'SELECT DISTINCT area_id FROM devices.cameras WHERE edge_id = $1 AND area_id IS NOT NULL ORDER BY area_id',
+    [edgeId],
+  );
+  for (const { area_id } of own) {
+    const building = await holdArea(tx, area_id);
+    if (building?.path.includes(area.id) && building.id !== area.id) continue;
+    await tx.execute('UPDATE devices.cameras SET area_id = NULL WHERE edge_id = $1 AND area_id = $2', [edgeId, area_id]);
+  }
+}
+
+/** The channels of a recorder that are cameras already. */
+export async function knownChannels(tx: Tx, recorderId: string): Promise<ReadonlySet<number>> {
+  const rows = await tx.query<{ channel: number }>('SELECT channel FROM devices.cameras WHERE recorder_id = $1', [recorderId]);
+  return new Set(rows.map((row) => row.channel));
+}
+
+export async function countCameras(tx: Tx, tenantId: string): Promise<number> {
+  return Number((await tx.query('SELECT count(*) AS cameras FROM devices.cameras WHERE tenant_id = $1', [tenantId]))[0]?.cameras);
 }

@@ -2,6 +2,6 @@
 export interface EdgeIdentity {
   readonly id: string;
   readonly tenantId: string;
-  readonly communityId: string;
+  readonly areaId: string;
   readonly name: string;
 }

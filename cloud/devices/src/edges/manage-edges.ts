@@ -1,55 +1,72 @@
-import { type Database, isUniqueViolation, type WriteEvent } from '@star/platform';
-import type { Edge } from '@stardipper/proto';
+import { type Audit, type Caller, type Database, inScope, isUniqueViolation, type WriteEvent, who } from '@star/platform';
+import type { Edge, patchEdge } from '@stardipper/proto';
+import type { z } from 'zod';
+import { type AreasPort, holdEdgeArea } from '../areas';
+import { followEdgesFrom } from '../cameras/camera.store';
 import { devicesErrors } from '../devices.errors';
 import { signalHubs } from '../hub/hub-channel.store';
 import { afterCursor, type PageRequest } from '../paging';
 import { announceEnd } from '../rpc/announce-end';
 import { failRpcsOf } from '../rpc/rpc.store';
 import { listRpcs } from '../rpc/rpc-list.read';
-import { deleteEdge, edgeExists, lockEdge, renameEdge } from './edge.store';
+import { deleteEdge, edgeExists, lockEdge, updateEdge } from './edge.store';
 import { findEdge, listEdges } from './edge-list.read';
 
-export interface EdgesDeps {
+export interface EdgesDeps extends AreasPort {
   readonly db: Database;
   readonly writeEvent: WriteEvent;
+  readonly audit: Audit;
 }
 
 export const readEdges =
-  ({ db }: EdgesDeps) =>
-  (tenantId: string, filter: { communityId?: string | undefined }, page: PageRequest) =>
-    db.tenant(tenantId, (tx) => listEdges(tx, filter, page));
+  ({ db, areasVisibleTo }: EdgesDeps) =>
+  async (caller: Caller, filter: { areaId?: string | undefined }, page: PageRequest) => {
+    const scope = await areasVisibleTo(caller, 'edges.read');
+    return db.tenant(caller.tenantId, (tx) => listEdges(tx, scope, filter, page));
+  };
 
-/** Throws `edge.not_found`. */
+/** Throws `edge.not_found`, also where the caller may not look. */
 export const readEdge =
-  ({ db }: EdgesDeps) =>
-  async (tenantId: string, edgeId: string): Promise<Edge> => {
-    const edge = await db.tenant(tenantId, (tx) => findEdge(tx, edgeId));
+  ({ db, areasVisibleTo }: EdgesDeps) =>
+  async (caller: Caller, edgeId: string): Promise<Edge> => {
+    const scope = await areasVisibleTo(caller, 'edges.read');
+    const edge = await db.tenant(caller.tenantId, (tx) => findEdge(tx, edgeId, scope));
     if (!edge) throw devicesErrors.error('edge.not_found', { edgeId });
     return edge;
   };
 
-/** Throws `edge.not_found`, `edge.name_taken`. */
-export const changeEdgeName =
-  ({ db }: EdgesDeps) =>
-  async (tenantId: string, edgeId: string, name: string): Promise<Edge> => {
+/**
+ * Another name, another area, or both. Cameras that were set to a building of the area before follow the edge again unless
+ * that building is below the new one, too. Throws `edge.not_found`, `edge.name_taken`, `area.unknown`, `area.kind_unfit`.
+ */
+export const changeEdge =
+  (deps: EdgesDeps) =>
+  async (caller: Caller, edgeId: string, change: z.infer<typeof patchEdge>): Promise<Edge> => {
+    const scope = await deps.areasVisibleTo(caller, 'edges.write');
     try {
-      return await db.tenant(tenantId, async (tx) => {
-        const edge = (await renameEdge(tx, edgeId, name)) ? await findEdge(tx, edgeId) : undefined;
-        if (!edge) throw devicesErrors.error('edge.not_found', { edgeId });
-        return edge;
+      return await deps.db.tenant(caller.tenantId, async (tx) => {
+        // The area before the edge, as a merge does: two that lock in two orders would wait for each other.
+        const area = change.areaId === undefined ? undefined : await holdEdgeArea(deps, tx, change.areaId);
+        if (area && !inScope(scope, area.id)) throw devicesErrors.error('area.unknown', { areaId: change.areaId });
+        if (!(await lockEdge(tx, edgeId, scope))) throw devicesErrors.error('edge.not_found', { edgeId });
+        await updateEdge(tx, edgeId, { name: change.name, areaId: area?.id });
+        if (area) await followEdgesFrom(tx, edgeId, area, deps.holdArea);
+        await deps.audit(tx, { ...who(caller), action: 'edge.changed', subject: edgeId, details: change });
+        return (await findEdge(tx, edgeId, 'all')) as Edge;
       });
     } catch (error) {
-      if (isUniqueViolation(error, 'edges_name')) throw devicesErrors.error('edge.name_taken', { name });
+      if (isUniqueViolation(error, 'edges_name')) throw devicesErrors.error('edge.name_taken', { name: change.name });
       throw error;
     }
   };
 
 /** With its credentials, recorders and cameras. Calls it has not answered end as FAILED; its session is closed. Throws `edge.not_found`. */
 export const removeEdge =
-  ({ db, writeEvent }: EdgesDeps) =>
-  async (tenantId: string, edgeId: string): Promise<void> => {
-    await db.tenant(tenantId, async (tx) => {
-      if (!(await lockEdge(tx, edgeId))) throw devicesErrors.error('edge.not_found', { edgeId });
+  ({ db, writeEvent, areasVisibleTo }: EdgesDeps) =>
+  async (caller: Caller, edgeId: string): Promise<void> => {
+    const scope = await areasVisibleTo(caller, 'edges.write');
+    await db.tenant(caller.tenantId, async (tx) => {
+      if (!(await lockEdge(tx, edgeId, scope))) throw devicesErrors.error('edge.not_found', { edgeId });
       const failed = await failRpcsOf(tx, edgeId, JSON.stringify({ error: { code: 'edge.deleted' } }));
       for (const rpc of failed) await announceEnd(tx, writeEvent, rpc);
       await deleteEdge(tx, edgeId);
@@ -59,9 +76,11 @@ export const removeEdge =
 
 /** The calls made to an edge, newest first. Throws `edge.not_found`, `cursor.invalid`. */
 export const readEdgeRpcs =
-  ({ db }: EdgesDeps) =>
-  (tenantId: string, edgeId: string, page: PageRequest) =>
-    db.tenant(tenantId, async (tx) => {
-      if (!(await edgeExists(tx, edgeId))) throw devicesErrors.error('edge.not_found', { edgeId });
+  ({ db, areasVisibleTo }: EdgesDeps) =>
+  async (caller: Caller, edgeId: string, page: PageRequest) => {
+    const scope = await areasVisibleTo(caller, 'edges.read');
+    return db.tenant(caller.tenantId, async (tx) => {
+      if (!(await edgeExists(tx, edgeId, scope))) throw devicesErrors.error('edge.not_found', { edgeId });
       return listRpcs(tx, edgeId, page.cursor === undefined ? undefined : afterCursor(page.cursor), page);
     });
+  };

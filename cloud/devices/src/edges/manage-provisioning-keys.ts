@@ -1,36 +1,53 @@
 import { randomUUID } from 'node:crypto';
-import type { Database } from '@star/platform';
+import { type Caller, type Database, inScope } from '@star/platform';
 import type { ProvisioningKey } from '@stardipper/proto';
+import { type AreasPort, holdEdgeArea } from '../areas';
 import { devicesErrors } from '../devices.errors';
 import type { PageRequest } from '../paging';
 import { hashSecret, randomText } from './credentials';
 import { deleteProvisioningKey, insertProvisioningKey, listProvisioningKeys } from './provisioning-key.store';
+import { listRefusedEdges } from './refused-edge.store';
 
-export interface ProvisioningKeysDeps {
+export interface ProvisioningKeysDeps extends AreasPort {
   readonly db: Database;
-  /** Whether a community is the tenant's: a question for the tenants service. */
-  readonly hasCommunity: (tenantId: string, communityId: string) => Promise<boolean>;
 }
 
-/** The secret is in this answer and nowhere else. Throws `community.not_found`. */
+/** The secret is in this answer and nowhere else. Throws `area.unknown`, `area.kind_unfit`. */
 export const issueProvisioningKey =
-  ({ db, hasCommunity }: ProvisioningKeysDeps) =>
-  async (tenantId: string, communityId: string): Promise<ProvisioningKey> => {
-    if (!(await hasCommunity(tenantId, communityId))) throw devicesErrors.error('community.not_found', { communityId });
+  (deps: ProvisioningKeysDeps) =>
+  async (caller: Caller, areaId: string): Promise<ProvisioningKey> => {
+    const { tenantId } = caller;
+    const scope = await deps.areasVisibleTo(caller, 'edges.write');
     const secret = randomText(43);
-    const key = { id: randomUUID(), tenantId, communityId, key: randomText(20), secretHash: hashSecret(secret) };
-    return { ...(await db.tenant(tenantId, (tx) => insertProvisioningKey(tx, key))), secret };
+    const stored = await deps.db.tenant(tenantId, async (tx) => {
+      const area = await holdEdgeArea(deps, tx, areaId);
+      if (!inScope(scope, area.id)) throw devicesErrors.error('area.unknown', { areaId });
+      const key = { id: randomUUID(), tenantId, areaId: area.id, key: randomText(20), secretHash: hashSecret(secret) };
+      return insertProvisioningKey(tx, key);
+    });
+    return { ...stored, secret };
   };
 
 export const readProvisioningKeys =
-  ({ db }: ProvisioningKeysDeps) =>
-  (tenantId: string, page: PageRequest) =>
-    db.tenant(tenantId, (tx) => listProvisioningKeys(tx, page));
+  ({ db, areasVisibleTo }: ProvisioningKeysDeps) =>
+  async (caller: Caller, page: PageRequest) => {
+    const scope = await areasVisibleTo(caller, 'edges.write');
+    return db.tenant(caller.tenantId, (tx) => listProvisioningKeys(tx, scope, page));
+  };
 
 /** Boxes that have registered with it stay. Throws `provisioning_key.not_found`. */
 export const removeProvisioningKey =
-  ({ db }: ProvisioningKeysDeps) =>
-  async (tenantId: string, id: string): Promise<void> => {
-    if (!(await db.tenant(tenantId, (tx) => deleteProvisioningKey(tx, id))))
+  ({ db, areasVisibleTo }: ProvisioningKeysDeps) =>
+  async (caller: Caller, id: string): Promise<void> => {
+    const scope = await areasVisibleTo(caller, 'edges.write');
+    if (!(await db.tenant(caller.tenantId, (tx) => deleteProvisioningKey(tx, id, scope))))
       throw devicesErrors.error('provisioning_key.not_found', { id });
+  };
+
+/** Boxes that were turned away, latest first; there are never more than one page. */
+export const readRefusedEdges =
+  ({ db, areasVisibleTo }: ProvisioningKeysDeps) =>
+  async (caller: Caller) => {
+    const scope = await areasVisibleTo(caller, 'edges.write');
+    return { items: await db.tenant(caller.tenantId, (tx) => listRefusedEdges(tx, caller.tenantId, scope)), nextCursor: null };
   };

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { type Database, isUniqueViolation, type Log, type WriteEvent } from '@star/platform';
+import { AppError, type Database, isUniqueViolation, type LimitsOf, type Log, requireRoom, type WriteEvent } from '@star/platform';
 import { z } from 'zod';
+import { type AreasPort, holdEdgeArea } from '../areas';
 import { BadPayload } from '../hub/payloads';
 import { queueNewEdge } from '../ota/assign-software';
 import { type Credentials, hashPassword, lookupHashOf, randomText, sameSecret } from './credentials';
 import type { EdgeIdentity } from './edge';
-import { findEdgeByName, insertEdge } from './edge.store';
+import { countEdges, findEdgeByName, insertEdge } from './edge.store';
 import { findProvisioningKey } from './provisioning-key.store';
+import { forgetRefusal, keepRefusal, type Refusal } from './refused-edge.store';
 
-export interface ProvisionDeps {
+export interface ProvisionDeps extends AreasPort {
+  readonly limitsOf: LimitsOf;
   readonly db: Database;
   readonly writeEvent: WriteEvent;
   readonly log: Log;
@@ -35,13 +38,15 @@ const notFound = { status: 'NOT_FOUND', errorMsg: 'Provision data was not found!
 const failure = { status: 'FAILURE', errorMsg: 'Failed to provision device!' } as const;
 
 /**
- * A box with a provisioning key becomes an edge of the key's community. Answers what ThingsBoard answers. The same
+ * A box with a provisioning key becomes an edge in the key's area. Answers what ThingsBoard answers; one that the tenant's
+ * quota has no room for is told so in `errorMsg` and shown to operators. The same
  * request with the same chosen credentials succeeds again: the box that lost the answer must not lose its name too.
  * Throws BadPayload when the key or the secret is missing.
  */
 export const provisionEdge =
-  ({ db, writeEvent, log }: ProvisionDeps) =>
+  (deps: ProvisionDeps) =>
   async (input: unknown): Promise<unknown> => {
+    const { db, writeEvent, log } = deps;
     const parsed = requestSchema.safeParse(input);
     if (!parsed.success) {
       const keyed = z.object({ provisionDeviceKey: z.string().min(1), provisionDeviceSecret: z.string().min(1) }).safeParse(input).success;
@@ -53,17 +58,19 @@ export const provisionEdge =
     if (!key || !sameSecret(request.provisionDeviceSecret, key.secretHash)) return notFound;
     const credentials = chooseCredentials(request);
     if (!credentials) return failure;
-    const edge: EdgeIdentity = {
-      id: randomUUID(),
-      tenantId: key.tenantId,
-      communityId: key.communityId,
-      name: request.deviceName || randomText(20),
-    };
+    const { tenantId } = key;
+    const name = request.deviceName || randomText(20);
+    const limits = await deps.limitsOf(tenantId);
     const lookupHash = lookupHashOf(credentials);
     const basic = credentials.kind === 'MQTT_BASIC' ? credentials : undefined;
     const passwordHash = basic?.password ? await hashPassword(basic.password) : null;
     try {
-      await db.tenant(key.tenantId, async (tx) => {
+      const edge = await db.tenant(tenantId, async (tx) => {
+        const area = await holdEdgeArea(deps, tx, key.areaId);
+        const edge: EdgeIdentity = { id: randomUUID(), tenantId, areaId: area.id, name };
+        // A name that is there already asks for no room: it is a box that lost its answer, or is refused for its name.
+        if (await findEdgeByName(tx, name)) throw new NameIsThere();
+        await requireRoom(tx, tenantId, 'edges', limits.edges, () => countEdges(tx, tenantId));
         await insertEdge(tx, edge, {
           kind: credentials.kind,
           lookupHash,
@@ -76,18 +83,33 @@ export const provisionEdge =
           topic: 'device.registered.v1',
           key: edge.id,
           tenantId: edge.tenantId,
-          message: { edgeId: edge.id, name: edge.name, communityId: edge.communityId },
+          message: { edgeId: edge.id, name: edge.name, areaId: edge.areaId },
         });
+        await forgetRefusal(tx, tenantId, name);
+        return edge;
       });
+      log.info({ edgeId: edge.id, tenantId, name }, 'an edge registered itself');
     } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
-      const known = await db.tenant(key.tenantId, (tx) => findEdgeByName(tx, edge.name));
-      const repeated = known?.edge.communityId === key.communityId && known.lookupHash?.equals(lookupHash) === true && !basic?.password;
+      if (error instanceof AppError && !error.retry)
+        return refuse(deps, tenantId, { name, areaId: key.areaId, code: error.code, params: error.params });
+      if (!(error instanceof NameIsThere) && !isUniqueViolation(error)) throw error;
+      const known = await db.tenant(tenantId, (tx) => findEdgeByName(tx, name));
+      const repeated = known?.lookupHash?.equals(lookupHash) === true && !basic?.password;
       if (!repeated) return failure;
     }
-    log.info({ edgeId: edge.id, tenantId: edge.tenantId, name: edge.name }, 'an edge registered itself');
     return success(credentials);
   };
+
+/** Ends the transaction that would have made an edge of a name that is there. */
+class NameIsThere extends Error {}
+
+/** The box's log and the operators' list say the same. */
+async function refuse({ db, log }: ProvisionDeps, tenantId: string, refusal: Refusal): Promise<unknown> {
+  await db.tenant(tenantId, (tx) => keepRefusal(tx, tenantId, refusal));
+  log.warn({ tenantId, name: refusal.name, code: refusal.code }, 'an edge was refused');
+  const details = Object.entries(refusal.params).map(([param, value]) => `${param} ${String(value)}`);
+  return { status: 'FAILURE', errorMsg: [refusal.code, ...details].join(', ') };
+}
 
 /** Undefined when they cannot be used: X.509 without TLS, basic without anything. */
 function chooseCredentials(request: ProvisionRequest): Credentials | undefined {

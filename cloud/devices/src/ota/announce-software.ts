@@ -1,5 +1,5 @@
 import type { Database, Tx, WriteEvents } from '@star/platform';
-import { type EdgeSoftwareRow, takeUnannounced } from './assignment.store';
+import { type EdgeSoftwareRow, takeUnannounced, takeUntoldAssignments } from './assignment.store';
 import { softwareTag } from './software-tag';
 
 export interface AnnounceDeps {
@@ -32,12 +32,24 @@ export const announceSoftware = (tx: Tx, writeEvents: WriteEvents, rows: readonl
   );
 
 /**
- * After an assignment or its end: one event per edge, and for those that are to have something the telemetry ThingsBoard
- * logs for it. Apart from the assignment itself, which so takes the same few statements for one edge and for thousands.
+ * After an assignment or its end: one event for the tenant and one per edge, and for those that are to have something the
+ * telemetry ThingsBoard logs for it. Apart from the assignment itself, which so takes the same few statements for one edge and for thousands.
  */
 export const announceAssignments =
   ({ db, writeEvents }: AnnounceDeps) =>
   async (): Promise<void> => {
+    await db.system('software assigned to tenants', async (tx) => {
+      const told = await takeUntoldAssignments(tx, atOnce);
+      await writeEvents(
+        tx,
+        told.map(({ tenant_id: tenantId, revision, package_id: packageId, title, version, sha256 }) => ({
+          topic: 'software.assigned.v1' as const,
+          key: tenantId,
+          tenantId,
+          message: { revision, packageId: packageId ?? '', title: title ?? '', version: version ?? '', sha256: sha256 ?? '' },
+        })),
+      );
+    });
     for (let taken = atOnce; taken === atOnce; ) {
       taken = await db.system('software assigned', async (tx) => {
         const rows = await takeUnannounced(tx, atOnce);

@@ -60,7 +60,7 @@ export const unassignSoftware =
       await store.lockAssignment(tx, caller.tenantId);
       const assigned = await store.findAssignment(tx);
       if (!assigned) return;
-      await store.deleteAssignment(tx);
+      await store.endAssignment(tx);
       await store.releaseEdges(tx);
       await tellEdges(tx, caller.tenantId);
       await audit(tx, { ...who(caller), action: 'software.unassigned', subject: assigned.id });

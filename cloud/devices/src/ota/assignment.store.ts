@@ -20,7 +20,7 @@ export async function lockAssignmentShared(tx: Tx, tenantId: string): Promise<vo
 
 export async function findAssignment(tx: Tx): Promise<AssignedRow | undefined> {
   const rows = await tx.query<AssignedRow>(
-    `SELECT p.id, p.title, p.version, p.size_bytes, p.sha256, p.created_at, a.assigned_at
+    `SELECT p.id, p.title, p.version, p.size_bytes, p.sha256, p.pack, p.created_at, a.assigned_at
      FROM devices.software_assignments a JOIN devices.software_packages p ON p.id = a.package_id`,
   );
   return rows[0];
@@ -29,13 +29,38 @@ export async function findAssignment(tx: Tx): Promise<AssignedRow | undefined> {
 export async function saveAssignment(tx: Tx, tenantId: string, packageId: string): Promise<void> {
   await tx.execute(
     `INSERT INTO devices.software_assignments (tenant_id, package_id) VALUES ($1, $2)
-     ON CONFLICT ON CONSTRAINT software_assignments_pkey DO UPDATE SET package_id = excluded.package_id, assigned_at = now()`,
+     ON CONFLICT ON CONSTRAINT software_assignments_pkey DO UPDATE
+       SET package_id = excluded.package_id, assigned_at = now(), revision = software_assignments.revision + 1, announced = false`,
     [tenantId, packageId],
   );
 }
 
-export async function deleteAssignment(tx: Tx): Promise<void> {
-  await tx.execute('DELETE FROM devices.software_assignments');
+/** Its row stays, for its number to go on from. */
+export async function endAssignment(tx: Tx): Promise<void> {
+  await tx.execute('UPDATE devices.software_assignments SET package_id = NULL, revision = revision + 1, announced = false');
+}
+
+export interface AssignmentToTell {
+  readonly tenant_id: string;
+  readonly revision: number;
+  readonly package_id: string | null;
+  readonly title: string | null;
+  readonly version: string | null;
+  readonly sha256: string | null;
+}
+
+/** In a system transaction: those the bus has not been told of, locked, and told of once the transaction ends. */
+export async function takeUntoldAssignments(tx: Tx, limit: number): Promise<AssignmentToTell[]> {
+  return tx.query<AssignmentToTell>(
+    `WITH due AS (
+       SELECT tenant_id FROM devices.software_assignments WHERE NOT announced ORDER BY tenant_id LIMIT $1 FOR UPDATE SKIP LOCKED
+     ), told AS (
+       UPDATE devices.software_assignments a SET announced = true FROM due WHERE a.tenant_id = due.tenant_id RETURNING a.*
+     )
+     SELECT t.tenant_id, t.revision, t.package_id, p.title, p.version, p.sha256
+     FROM told t LEFT JOIN devices.software_packages p ON p.id = t.package_id ORDER BY t.tenant_id`,
+    [limit],
+  );
 }
 
 /** One edge, or `all` of the tenant: attributes and state, in two statements however many edges there are. */

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { maxSoftwareBytes } from '@stardipper/proto';
+import { maxSoftwareBytes, type SoftwarePackage } from '@stardipper/proto';
 import { devicesErrors } from '../devices.errors';
+import { PackJsonReader } from './read-pack-json';
 
 export interface PackageDigest {
   readonly sizeBytes: number;
   /** Lower-case hex. */
   readonly sha256: string;
+  readonly pack: SoftwarePackage['pack'];
 }
 
 /** RFC 1952. */
@@ -36,6 +38,7 @@ export async function* checkedPackage(
   digest: (digest: PackageDigest) => void,
 ): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
+  const packJson = new PackJsonReader();
   let sizeBytes = 0;
   let head = Buffer.alloc(0);
   try {
@@ -47,17 +50,20 @@ export async function* checkedPackage(
         if (gzipMagic.some((byte, at) => at < head.length && head[at] !== byte)) throw devicesErrors.error('software.not_gzip');
       }
       hash.update(chunk);
+      await packJson.take(chunk);
       yield chunk;
     }
+    if (declared.bytes !== undefined && sizeBytes !== declared.bytes) throw devicesErrors.error('software.incomplete');
+    if (sizeBytes === 0) throw devicesErrors.error('software.empty');
+    if (head.length < gzipMagic.length) throw devicesErrors.error('software.not_gzip');
+    const sha256 = hash.digest('hex');
+    if (declared.sha256 !== undefined && declared.sha256 !== sha256) throw devicesErrors.error('software.checksum_wrong', { sha256 });
+    digest({ sizeBytes, sha256, pack: await packJson.end() });
   } catch (error) {
     // The sender went away.
     if (cutOff.has(String((error as NodeJS.ErrnoException).code))) throw devicesErrors.error('software.incomplete', {}, error);
     throw error;
+  } finally {
+    packJson.drop();
   }
-  if (declared.bytes !== undefined && sizeBytes !== declared.bytes) throw devicesErrors.error('software.incomplete');
-  if (sizeBytes === 0) throw devicesErrors.error('software.empty');
-  if (head.length < gzipMagic.length) throw devicesErrors.error('software.not_gzip');
-  const sha256 = hash.digest('hex');
-  if (declared.sha256 !== undefined && declared.sha256 !== sha256) throw devicesErrors.error('software.checksum_wrong', { sha256 });
-  digest({ sizeBytes, sha256 });
 }

@@ -1,4 +1,5 @@
 import type { Tx } from '@star/platform';
+import type { SoftwarePackage } from '@stardipper/proto';
 
 export interface PackageRow {
   readonly id: string;
@@ -6,10 +7,11 @@ export interface PackageRow {
   readonly version: string;
   readonly size_bytes: number;
   readonly sha256: string;
+  readonly pack: SoftwarePackage['pack'];
   readonly created_at: Date;
 }
 
-const columns = 'p.id, p.title, p.version, p.size_bytes, p.sha256, p.created_at';
+const columns = 'p.id, p.title, p.version, p.size_bytes, p.sha256, p.pack, p.created_at';
 
 /** Locked, so that it is not deleted while it is being assigned. */
 export async function lockPackage(tx: Tx, id: string): Promise<PackageRow | undefined> {
@@ -33,12 +35,12 @@ export async function countPackages(tx: Tx): Promise<number> {
 export async function insertPackage(
   tx: Tx,
   tenantId: string,
-  row: { id: string; title: string; version: string; sizeBytes: number; sha256: string },
+  row: { id: string; title: string; version: string; sizeBytes: number; sha256: string; pack: SoftwarePackage['pack'] },
 ): Promise<PackageRow | undefined> {
   const rows = await tx.query<PackageRow>(
-    `INSERT INTO devices.software_packages AS p (id, tenant_id, title, version, size_bytes, sha256) VALUES ($1, $2, $3, $4, $5, $6)
+    `INSERT INTO devices.software_packages AS p (id, tenant_id, title, version, size_bytes, sha256, pack) VALUES ($1, $2, $3, $4, $5, $6, $7)
      ON CONFLICT ON CONSTRAINT software_packages_version DO NOTHING RETURNING ${columns}`,
-    [row.id, tenantId, row.title, row.version, row.sizeBytes, row.sha256],
+    [row.id, tenantId, row.title, row.version, row.sizeBytes, row.sha256, row.pack && JSON.stringify(row.pack)],
   );
   return rows[0];
 }

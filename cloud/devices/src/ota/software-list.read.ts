@@ -10,6 +10,7 @@ export const shownPackage = (row: PackageRow, assigned: boolean): SoftwarePackag
   version: row.version,
   sizeBytes: row.size_bytes,
   sha256: row.sha256,
+  pack: row.pack,
   assigned,
   createdAt: row.created_at.toISOString(),
 });
@@ -19,7 +20,7 @@ interface PackageListRow extends PackageRow {
   readonly cursor_micros: string;
 }
 
-const packages = `SELECT p.id, p.title, p.version, p.size_bytes, p.sha256, p.created_at, a.package_id IS NOT NULL AS assigned, ${cursorMicros('p')}
+const packages = `SELECT p.id, p.title, p.version, p.size_bytes, p.sha256, p.pack, p.created_at, a.package_id IS NOT NULL AS assigned, ${cursorMicros('p')}
   FROM devices.software_packages p LEFT JOIN devices.software_assignments a ON a.package_id = p.id`;
 
 export async function listPackages(

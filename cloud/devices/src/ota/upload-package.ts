@@ -49,9 +49,9 @@ export const uploadPackage =
       digest = found;
     });
     await objects.put(tenantId, key, Readable.from(checked, { objectMode: false }), 'application/gzip');
-    const { sizeBytes, sha256 } = digest as unknown as PackageDigest;
+    const { sizeBytes, sha256, pack } = digest as unknown as PackageDigest;
     return db.tenant(tenantId, async (tx) => {
-      const row = await store.insertPackage(tx, tenantId, { id, title, version, sizeBytes, sha256 });
+      const row = await store.insertPackage(tx, tenantId, { id, title, version, sizeBytes, sha256, pack });
       if (!row) {
         // Uploaded before, or at the same time; this copy goes.
         const known = await store.findPackageByVersion(tx, title, version);

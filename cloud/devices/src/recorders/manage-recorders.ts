@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { type Database, isForeignKeyViolation, isUniqueViolation, type Tx } from '@star/platform';
+import { type Caller, type Database, isForeignKeyViolation, isUniqueViolation, type SecretBox, type Tx } from '@star/platform';
 import { type createRecorder, type patchRecorder, type Recorder, recorderAttributePrefix } from '@stardipper/proto';
 import type { z } from 'zod';
+import type { AreasPort } from '../areas';
 import { devicesErrors } from '../devices.errors';
 import { edgeExists } from '../edges/edge.store';
 import { signalHubs } from '../hub/hub-channel.store';
 import type { PageRequest } from '../paging';
 import * as store from './recorder.store';
 import { listRecorders } from './recorder-list.read';
-import type { SecretBox } from './secret-box';
 import { shownRecorder } from './shown-recorder';
 
-export interface RecordersDeps {
+export interface RecordersDeps extends Pick<AreasPort, 'areasVisibleTo'> {
   readonly db: Database;
   readonly secrets: SecretBox;
 }
@@ -38,13 +38,15 @@ function outward(error: unknown, name: string | undefined, edgeId?: string): unk
 
 /** Throws `edge.not_found`, `recorder.name_taken`, `recorder.time_zone_unknown`. */
 export const addRecorder =
-  ({ db, secrets }: RecordersDeps) =>
-  async (tenantId: string, edgeId: string, input: z.infer<typeof createRecorder>): Promise<Recorder> => {
+  ({ db, secrets, areasVisibleTo }: RecordersDeps) =>
+  async (caller: Caller, edgeId: string, input: z.infer<typeof createRecorder>): Promise<Recorder> => {
+    const { tenantId } = caller;
+    const scope = await areasVisibleTo(caller, 'edges.write');
     checkTimeZone(input.timeZone);
     const id = randomUUID();
     try {
       return await db.tenant(tenantId, async (tx) => {
-        if (!(await edgeExists(tx, edgeId))) throw devicesErrors.error('edge.not_found', { edgeId });
+        if (!(await edgeExists(tx, edgeId, scope))) throw devicesErrors.error('edge.not_found', { edgeId });
         const { password, ...settings } = input;
         const row = await store.insertRecorder(
           tx,
@@ -62,12 +64,15 @@ export const addRecorder =
 
 /** Throws `recorder.not_found`, `recorder.name_taken`, `recorder.time_zone_unknown`. */
 export const changeRecorder =
-  ({ db, secrets }: RecordersDeps) =>
-  async (tenantId: string, recorderId: string, input: z.infer<typeof patchRecorder>): Promise<Recorder> => {
+  ({ db, secrets, areasVisibleTo }: RecordersDeps) =>
+  async (caller: Caller, recorderId: string, input: z.infer<typeof patchRecorder>): Promise<Recorder> => {
+    const { tenantId } = caller;
+    const scope = await areasVisibleTo(caller, 'edges.write');
     checkTimeZone(input.timeZone);
     const { password, ...settings } = input;
     try {
       return await db.tenant(tenantId, async (tx) => {
+        if (!(await store.findRecorder(tx, recorderId, scope))) throw devicesErrors.error('recorder.not_found', { recorderId });
         const sealed = password === undefined ? {} : { passwordSealed: secrets.seal(password, recorderId) };
         const row = await store.updateRecorder(tx, recorderId, { ...settings, ...sealed });
         if (!row) throw devicesErrors.error('recorder.not_found', { recorderId });
@@ -81,9 +86,11 @@ export const changeRecorder =
 
 /** With its cameras; the box is told to forget it. Throws `recorder.not_found`. */
 export const removeRecorder =
-  ({ db }: RecordersDeps) =>
-  async (tenantId: string, recorderId: string): Promise<void> => {
-    await db.tenant(tenantId, async (tx) => {
+  ({ db, areasVisibleTo }: RecordersDeps) =>
+  async (caller: Caller, recorderId: string): Promise<void> => {
+    const scope = await areasVisibleTo(caller, 'edges.write');
+    await db.tenant(caller.tenantId, async (tx) => {
+      if (!(await store.findRecorder(tx, recorderId, scope))) throw devicesErrors.error('recorder.not_found', { recorderId });
       const edgeId = await store.deleteRecorder(tx, recorderId);
       if (edgeId === undefined) throw devicesErrors.error('recorder.not_found', { recorderId });
       await tellEdge(tx, edgeId, recorderId);
@@ -92,18 +99,21 @@ export const removeRecorder =
 
 /** Throws `recorder.not_found`. */
 export const readRecorder =
-  ({ db }: RecordersDeps) =>
-  async (tenantId: string, recorderId: string): Promise<Recorder> => {
-    const row = await db.tenant(tenantId, (tx) => store.findRecorder(tx, recorderId));
+  ({ db, areasVisibleTo }: RecordersDeps) =>
+  async (caller: Caller, recorderId: string): Promise<Recorder> => {
+    const scope = await areasVisibleTo(caller, 'edges.read');
+    const row = await db.tenant(caller.tenantId, (tx) => store.findRecorder(tx, recorderId, scope));
     if (!row) throw devicesErrors.error('recorder.not_found', { recorderId });
     return shownRecorder(row);
   };
 
 /** Throws `edge.not_found`. */
 export const readRecorders =
-  ({ db }: RecordersDeps) =>
-  (tenantId: string, edgeId: string, page: PageRequest) =>
-    db.tenant(tenantId, async (tx) => {
-      if (!(await edgeExists(tx, edgeId))) throw devicesErrors.error('edge.not_found', { edgeId });
+  ({ db, areasVisibleTo }: RecordersDeps) =>
+  async (caller: Caller, edgeId: string, page: PageRequest) => {
+    const scope = await areasVisibleTo(caller, 'edges.read');
+    return db.tenant(caller.tenantId, async (tx) => {
+      if (!(await edgeExists(tx, edgeId, scope))) throw devicesErrors.error('edge.not_found', { edgeId });
       return listRecorders(tx, edgeId, page);
     });
+  };

@@ -1,4 +1,4 @@
-import type { Tx } from '@star/platform';
+import { type AreaScope, scopeIds, type Tx } from '@star/platform';
 import type { RecorderReport } from '@stardipper/proto';
 
 export interface RecorderRow {
@@ -17,10 +17,11 @@ export interface RecorderRow {
   clock_offset_ms: number | null;
   model: string | null;
   checked_at: Date | null;
+  cameras_refused: number;
 }
 
 export const recorderColumns = `r.id, r.edge_id, r.name, r.kind, r.base_url, r.username, r.password_sealed, r.max_sessions, r.time_mode, r.time_zone,
-  r.reachable, r.error_code, r.clock_offset_ms, r.model, r.checked_at`;
+  r.reachable, r.error_code, r.clock_offset_ms, r.model, r.checked_at, r.cameras_refused`;
 
 /** What an operator sets. */
 export interface RecorderSettings {
@@ -81,8 +82,13 @@ export async function updateRecorder(tx: Tx, id: string, settings: Partial<Recor
   return row;
 }
 
-export async function findRecorder(tx: Tx, id: string): Promise<RecorderRow | undefined> {
-  const [row] = await tx.query<RecorderRow>(`SELECT ${recorderColumns} FROM devices.recorders r WHERE r.id = $1`, [id]);
+/** One whose edge is within the scope. */
+export async function findRecorder(tx: Tx, id: string, scope: AreaScope): Promise<RecorderRow | undefined> {
+  const [row] = await tx.query<RecorderRow>(
+    `SELECT ${recorderColumns} FROM devices.recorders r JOIN devices.edges e ON e.id = r.edge_id
+     WHERE r.id = $1 AND ($2::uuid[] IS NULL OR e.area_id = ANY ($2))`,
+    [id, scopeIds(scope)],
+  );
   return row;
 }
 
@@ -99,6 +105,10 @@ export async function recordersOfEdge(tx: Tx, edgeId: string, ids: readonly stri
      WHERE r.edge_id = $1 AND ($2::text[] IS NULL OR r.id::text = ANY ($2::text[])) ORDER BY r.created_at, r.id`,
     [edgeId, ids === 'all' ? null : ids],
   );
+}
+
+export async function noteRefusedCameras(tx: Tx, recorderId: string, cameras: number): Promise<void> {
+  await tx.execute('UPDATE devices.recorders SET cameras_refused = $2 WHERE id = $1 AND cameras_refused <> $2', [recorderId, cameras]);
 }
 
 /** PostgreSQL keeps no NUL in text, and a recorder may report anything. */

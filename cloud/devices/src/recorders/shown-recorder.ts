@@ -15,4 +15,5 @@ export const shownRecorder = (row: RecorderRow): Recorder => ({
   clockOffsetMs: row.clock_offset_ms,
   model: row.model,
   checkedAt: row.checked_at?.toISOString() ?? null,
+  camerasRefused: row.cameras_refused,
 });

@@ -50,7 +50,7 @@ export const askEdge =
   ({ db, dispatcher, answers }: AskEdgeDeps) =>
   async (tenantId: string, edgeId: string, method: string, paramsJson: string, timeoutMs: number): Promise<Answer> => {
     checkParams(paramsJson);
-    const edge = await db.tenant(tenantId, (tx) => findEdge(tx, edgeId));
+    const edge = await db.tenant(tenantId, (tx) => findEdge(tx, edgeId, 'all'));
     if (!edge) throw devicesErrors.error('edge.not_found', { edgeId });
     const limitMs = Math.min(Math.max(1, timeoutMs), maxTimeoutMs);
     if (dispatcher.canAsk(edgeId)) return dispatcher.ask(edgeId, method, paramsJson, limitMs);

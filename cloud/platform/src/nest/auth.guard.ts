@@ -1,6 +1,7 @@
 import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
-import type { Access } from '@stardipper/proto';
+import { type Access, isAreaScoped, type Permission } from '@stardipper/proto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { AreasVisibleTo } from '../identity/area-scope';
 import { apiKeyPrefix, authErrors, type Caller, holds, type TokenVerifier } from '../identity/identity';
 
 const callers = new WeakMap<FastifyRequest, Caller>();
@@ -29,10 +30,12 @@ export function identify(request: FastifyRequest, verifier: TokenVerifier): Prom
   return asked;
 }
 
+const isPermission = (access: Access | undefined): access is Permission =>
+  access !== undefined && access !== 'anyone' && access !== 'public' && access !== 'probe';
+
 /** Throws `auth.forbidden`. What is open to `anyone` is about the person who is logged in; a key is nobody's session. */
 export function requireAccess(caller: Caller, access: Access | undefined): void {
-  const may =
-    access === 'anyone' ? caller.permissions === undefined : access && access !== 'public' && access !== 'probe' && holds(caller, access);
+  const may = access === 'anyone' ? caller.permissions === undefined : isPermission(access) && holds(caller, access);
   if (!may) throw authErrors.error('auth.forbidden');
 }
 
@@ -42,18 +45,26 @@ export class AuthGuard implements CanActivate {
   constructor(
     private readonly verifier: TokenVerifier,
     private readonly accessOf: AccessOf,
+    private readonly areasVisibleTo?: AreasVisibleTo,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     // Messages from the bus come from our own processes.
     if (context.getType() !== 'http') return true;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const access = this.accessOf(request.method, request.routeOptions.url ?? '');
+    const url = request.routeOptions.url ?? '';
+    const access = this.accessOf(request.method, url);
     if (access === 'public' || access === 'probe') return true;
     const caller = await identify(request, this.verifier);
-    requireAccess(caller, access);
+    const onAnArea = isPermission(access) && !holds(caller, access) && isAreaScoped(request.method, url);
+    if (!onAnArea || !(await this.holdsSomewhere(caller, access))) requireAccess(caller, access);
     callers.set(request, caller);
     return true;
+  }
+
+  private async holdsSomewhere(caller: Caller, permission: Permission): Promise<boolean> {
+    const scope = await this.areasVisibleTo?.(caller, permission);
+    return scope !== undefined && (scope === 'all' || scope.size > 0);
   }
 }
 

@@ -6,6 +6,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { accessOf, limitsOf, longestTimeoutMs } from '@stardipper/proto';
 import type { FastifyInstance } from 'fastify';
+import type { AreasVisibleTo } from '../identity/area-scope';
 import type { TokenVerifier } from '../identity/identity';
 import type { DiskObjects } from '../objects/disk';
 import type { Log } from '../postgres/open-database';
@@ -22,6 +23,8 @@ export interface HttpAppOptions {
   readonly verifier: TokenVerifier;
   /** Star's own policy table unless told. */
   readonly accessOf?: AccessOf;
+  /** Lets those in who hold a route's permission on an area only, where the table says that this is enough. */
+  readonly areasVisibleTo?: AreasVisibleTo;
   /** 127.0.0.1 unless told. */
   readonly host?: string;
   /** A free one unless told. */
@@ -91,7 +94,7 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   if (options.metrics) measure(fastify, options.metrics);
   nest.useGlobalFilters(new ProblemFilter(options.log));
   const table = options.accessOf ?? accessOf;
-  nest.useGlobalGuards(new AuthGuard(options.verifier, table));
+  nest.useGlobalGuards(new AuthGuard(options.verifier, table, options.areasVisibleTo));
   options.entrance?.(fastify);
   if (options.objects) serveObjects(fastify, options.objects, options.log);
   await options.extend?.(fastify);

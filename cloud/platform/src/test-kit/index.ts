@@ -1,4 +1,6 @@
 /** For the tests of every service. Never imported by production code. */
 
+export * from './browser';
+export * from './oidc-client';
 export * from './test-analytics';
 export * from './test-database';

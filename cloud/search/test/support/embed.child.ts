@@ -10,17 +10,23 @@ async function main(databaseUrl: string, folder: string, mizar: string): Promise
     objects: await openDiskObjects({ folder, secret: 's'.repeat(32), publicUrl: 'http://star.test' }),
     // Matches are none of this replica's business.
     analytics: {} as Parameters<typeof createSearch>[0]['analytics'],
-    embedder: {
-      ...embedder,
-      embedPhoto: (image, packId) => {
-        process.send?.('embedding');
-        return embedder.embedPhoto(image, packId);
+    embedders: {
+      own: {
+        ...embedder,
+        embedPhoto: (image, packId) => {
+          process.send?.('embedding');
+          return embedder.embedPhoto(image, packId);
+        },
+      },
+      of: () => {
+        throw new Error('not in this test');
       },
     },
     edges: { listCameras: absent, askEdge: absent },
     writeEvent,
     firstTime,
     audit: absent,
+    areasVisibleTo: absent,
     settings: { embedEveryMs: 100, embedBackoffMs: 50 },
   });
   await search.run(new AbortController().signal);

@@ -28,12 +28,13 @@ import {
 } from '@star/platform';
 import { connectBus, createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestAnalytics, type TestDatabase, testAnalytics, testDatabase } from '@star/platform/test-kit';
-import { type devices, mizar, type Topic } from '@stardipper/proto';
+import { type devices, mizar, type Permission, permissionsOf, type Topic } from '@stardipper/proto';
 import sharp from 'sharp';
 import {
   connectMizar,
   createSearch,
   type EdgeDirectory,
+  type Embedders,
   SearchModule,
   type SearchOptions,
   type SearchService,
@@ -63,9 +64,13 @@ export interface World {
   readonly base: string;
   readonly audit: AuditEntry[];
   readonly published: BusRecord[];
+  /** Permissions held on areas only, by user. */
+  readonly grants: Map<string, ReadonlyMap<Permission, ReadonlySet<string>>>;
   readonly cameras: (devices.CameraRef & { tenantId: string })[];
   /** What the boxes answer to estimateTask; rejects for a box that is away. */
   askEdge: EdgeDirectory['askEdge'];
+  /** Where the packs assigned to tenants run. */
+  of: Embedders['of'];
   clock: { offsetMs: number };
   tokenFor(caller: Caller): Promise<string>;
   request(token: string | undefined, method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
@@ -86,9 +91,13 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
   const world = {
     audit: [] as AuditEntry[],
     published: [] as BusRecord[],
+    grants: new Map() as World['grants'],
     cameras: [] as World['cameras'],
     clock: { offsetMs: 0 },
     askEdge: (async () => JSON.stringify(idleEstimate)) as EdgeDirectory['askEdge'],
+    of: (() => {
+      throw new Error('no pack is assigned in this world');
+    }) as Embedders['of'],
   };
   const options: SearchOptions = {
     database: database.db,
@@ -96,10 +105,13 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     objects,
     writeEvent,
     firstTime,
-    embedder,
+    embedders: { own: embedder, of: (archive) => world.of(archive) },
     audit: async (_, entry) => void world.audit.push(entry),
+    areasVisibleTo: async (caller, permission) =>
+      permissionsOf(caller.roles).has(permission) ? 'all' : (world.grants.get(caller.userId)?.get(permission) ?? new Set()),
     edges: {
-      listCameras: async (tenantId, ids) => world.cameras.filter((camera) => camera.tenantId === tenantId && ids.includes(camera.cameraId)),
+      listCameras: async (tenantId, ids) =>
+        world.cameras.filter((camera) => camera.tenantId === tenantId && (ids.length === 0 || ids.includes(camera.cameraId))),
       askEdge: (...ask) => world.askEdge(...ask),
     },
     now: () => new Date(Date.now() + world.clock.offsetMs),
@@ -109,6 +121,7 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
   const app: HttpApp = await createHttpApp(SearchModule.forRoot(search), {
     verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
     objects,
+    areasVisibleTo: options.areasVisibleTo,
     closeWithinMs: 500,
   });
   connectBus(app.nest, { bus, group: 'search', maxAttempts: 2, retryDelayMs: 5 });
@@ -183,9 +196,15 @@ export async function anOperator(world: World, count = 2): Promise<Operator> {
   return { caller, token: await world.tokenFor(caller), edgeId, cameraIds };
 }
 
-export function addBox(world: World, tenantId: string, count: number, online = true): { edgeId: string; cameraIds: string[] } {
+export function addBox(
+  world: World,
+  tenantId: string,
+  count: number,
+  online = true,
+): { edgeId: string; areaId: string; cameraIds: string[] } {
   const edgeId = randomUUID();
   const recorderId = randomUUID();
+  const areaId = randomUUID();
   const cameraIds = Array.from({ length: count }, () => randomUUID());
   for (const [i, cameraId] of cameraIds.entries()) {
     world.cameras.push({
@@ -195,13 +214,13 @@ export function addBox(world: World, tenantId: string, count: number, online = t
       recorderId,
       channel: i + 1,
       name: `Camera ${i + 1}`,
-      communityId: randomUUID(),
+      areaId,
       online,
       edgeName: 'East Gate',
       edgeOnline: online,
     });
   }
-  return { edgeId, cameraIds };
+  return { edgeId, areaId, cameraIds };
 }
 
 /** The model's stand-in finds one face in grey, none in blue, two in green, a tiny one in red. */
@@ -235,7 +254,7 @@ export async function startModel(): Promise<{ address: string; close(): void }> 
   const unimplemented = (_: unknown, done: (error: object) => void) => done({ code: status.UNIMPLEMENTED });
   server.addService(mizar.MizarServiceService, {
     getPack: (_: unknown, done: (error: null, answer: mizar.GetPackResponse) => void) =>
-      done(null, { packId, dimension: 4, minFacePx: 40, defaultThreshold: 0.5, licence: 'test' }),
+      done(null, { packId, dimension: 4, minFacePx: 40, defaultThreshold: 0.5, licence: 'test', contentSha256: '' }),
     embedPhoto: (call: { request: mizar.EmbedPhotoRequest }, done: (error: object | null, answer?: mizar.EmbedPhotoResponse) => void) => {
       void sharp(Buffer.from(call.request.image))
         .stats()

@@ -24,7 +24,9 @@ export interface Furnished {
 }
 
 export type Thing =
-  | 'communityId'
+  | 'areaId'
+  | 'userId'
+  | 'grantId'
   | 'provisioningKeyId'
   | 'apiKeyId'
   | 'edgeId'
@@ -50,20 +52,37 @@ export async function furnish(star: WholeStar, name: string): Promise<Furnished>
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
     return answer.body;
   };
-  const communityId = (await ask('POST', '/communities', { name: `${mark} garden` })).id as string;
-  const box = await aBox(star, ask, mark, communityId);
+  const areaId = (await ask('POST', '/areas', { kind: 'community', name: `${mark} garden` })).id as string;
+  const box = await aBox(star, ask, mark, areaId);
   const uploaded = { 'content-type': 'application/gzip' };
   const { id: packageId } = await ask('POST', `/software/packages?title=${mark}&version=1.0`, gzipSync(Buffer.from(mark)), uploaded);
-  await ask('PUT', '/software/assignment', { packageId });
   const { id: personId } = await ask('POST', '/people', { name: `${mark} person`, note: mark });
   await ask('POST', `/people/${personId}/photos`, await picture('grey'), { 'content-type': 'image/jpeg' });
   const photoId = (await ask('GET', `/people/${personId}`)).photos[0].id as string;
   const permissions = ['people.read', 'searches.read', 'searches.write', 'edges.read'];
   const { id: apiKeyId, key: apiKey } = await ask('POST', '/api-keys', { name: `${mark} program`, permissions });
   const found = await aMatch(star, ask, { ...box, tenantId, mark, personId });
+  // The last of all: from now on the tenant's photos wait for a pack that is none.
+  await ask('PUT', '/software/assignment', { packageId });
+  const userId = (await ask('POST', '/users', { username: mark, displayName: mark, roles: ['viewer'] })).id as string;
+  const grantId = (await ask('POST', '/grants', { userId, areaId, role: 'viewer' })).id as string;
   const { edgeId, recorderId, cameraId, provisioningKeyId, deviceToken } = box;
   const { searchId, matchId, cropUrl } = found;
-  const ids = { communityId, provisioningKeyId, apiKeyId, edgeId, recorderId, cameraId, packageId, personId, photoId, searchId, matchId };
+  const ids = {
+    areaId,
+    userId,
+    grantId,
+    provisioningKeyId,
+    apiKeyId,
+    edgeId,
+    recorderId,
+    cameraId,
+    packageId,
+    personId,
+    photoId,
+    searchId,
+    matchId,
+  };
   return {
     tenantId,
     mark,
@@ -84,8 +103,8 @@ interface Box {
   readonly deviceToken: string;
 }
 
-async function aBox(star: WholeStar, ask: AskAs, mark: string, communityId: string): Promise<Box> {
-  const key = await ask('POST', '/provisioning-keys', { communityId });
+async function aBox(star: WholeStar, ask: AskAs, mark: string, areaId: string): Promise<Box> {
+  const key = await ask('POST', '/provisioning-keys', { areaId });
   const { credentialsValue } = await provision(star.mqttPort, key, { deviceName: `${mark} box` });
   const edgeId = (await ask('GET', '/edges')).items[0].id as string;
   const recorder = { name: `${mark} recorder`, baseUrl: `http://${mark}.invalid`, username: mark, password: mark };

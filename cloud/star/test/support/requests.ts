@@ -4,7 +4,10 @@ import { type PolicyRow, policy } from '@stardipper/proto';
 import type { Furnished, Thing } from './furnish';
 import type { Ask } from './whole-star';
 
-export const rows: readonly PolicyRow[] = [...policy.tenants, ...policy.devices, ...policy.search];
+/** Without the identity provider's own pages, which decide for themselves. */
+export const rows: readonly PolicyRow[] = [...policy.tenants, ...policy.devices, ...policy.search].filter(
+  ({ path }) => !path.endsWith('*'),
+);
 export const nameOf = ({ method, path }: PolicyRow): string => `${method} ${path}`;
 /** Answers until its reader leaves. */
 export const isStream = ({ path }: PolicyRow): boolean => path.endsWith('/events');
@@ -25,10 +28,16 @@ const renamed: Body = () => ({ name: 'Renamed' });
 
 /** A body that is right in every way, about the things of `about`. */
 const bodies: Readonly<Record<string, Body>> = {
-  'POST /api/v1/session': () => ({ username: 'nobody', password: 'nothing' }),
-  'POST /api/v1/communities': () => ({ name: `Garden ${Math.random()}` }),
+  'POST /api/v1/users': () => ({ username: `u-${Math.random()}`, displayName: 'X', roles: ['viewer'] }),
+  'PATCH /api/v1/users/:userId': () => ({ displayName: 'Y' }),
+  'POST /api/v1/users/:userId/password': () => ({}),
+  'POST /api/v1/areas': () => ({ kind: 'community', name: `Garden ${Math.random()}` }),
+  'PATCH /api/v1/areas/:areaId': () => ({ name: `Garden ${Math.random()}` }),
+  'POST /api/v1/areas/:areaId/move': () => ({ parentId: null }),
+  'POST /api/v1/areas/:areaId/merge': ({ ids }) => ({ intoId: ids.areaId }),
+  'POST /api/v1/grants': ({ ids }) => ({ userId: ids.userId, areaId: ids.areaId, role: 'viewer' }),
   'POST /api/v1/api-keys': () => ({ name: 'A program', permissions: ['areas.read'] }),
-  'POST /api/v1/provisioning-keys': ({ ids }) => ({ communityId: ids.communityId }),
+  'POST /api/v1/provisioning-keys': ({ ids }) => ({ areaId: ids.areaId }),
   'PATCH /api/v1/edges/:edgeId': () => ({ name: `Box ${Math.random()}` }),
   'POST /api/v1/edges/:edgeId/recorders': () => ({
     name: `NVR ${Math.random()}`,
@@ -54,7 +63,12 @@ const mediaTypes: Readonly<Record<string, string>> = {
 const queries: Readonly<Record<string, string>> = { 'POST /api/v1/software/packages': '?title=x&version=1' };
 
 /** Routes whose bodies name things; the same from another tenant finds none of them. */
-export const bodyNamesThings = new Set(['POST /api/v1/provisioning-keys', 'PUT /api/v1/software/assignment', 'POST /api/v1/searches']);
+export const bodyNamesThings = new Set([
+  'POST /api/v1/provisioning-keys',
+  'POST /api/v1/grants',
+  'PUT /api/v1/software/assignment',
+  'POST /api/v1/searches',
+]);
 
 /** The request of a route about the things of `about`. Throws for a route that nobody has told this file about. */
 export function requestFor(row: PolicyRow, about: Furnished): Required<Omit<Ask, 'body'>> & { readonly body: unknown } {

@@ -7,7 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { devicesMigrations } from '@star/devices';
-import type { Caller } from '@star/platform';
+import { identityMigrations } from '@star/identity';
+import { type Caller, createTokenIssuer, loadSigningKey, tokenAudience } from '@star/platform';
 import { connectBus, type HttpApp } from '@star/platform/nest';
 import { testAnalytics, testDatabase } from '@star/platform/test-kit';
 import { searchAnalytics, searchMigrations } from '@star/search';
@@ -15,7 +16,9 @@ import { tenantsMigrations } from '@star/tenants';
 import { roles } from '@stardipper/proto';
 import { startModel } from '../../../search/test/support/world';
 import { type Base, openBase } from '../../src/base';
+import { issuerOf } from '../../src/identity';
 import { openServicesHttp } from '../../src/open-http';
+import { signingKeyPath } from '../../src/secrets';
 import { composeServices } from '../../src/services';
 import { appSettings } from '../../src/settings';
 
@@ -53,6 +56,7 @@ export interface WholeStar {
 export async function startWholeStar(): Promise<WholeStar> {
   const folder = await mkdtemp(join(tmpdir(), 'star-whole-'));
   const database = await testDatabase([
+    { service: 'identity', folder: identityMigrations },
     { service: 'tenants', folder: tenantsMigrations },
     { service: 'devices', folder: devicesMigrations },
     { service: 'search', folder: searchMigrations },
@@ -72,9 +76,15 @@ export async function startWholeStar(): Promise<WholeStar> {
     STAR_CLICKHOUSE_USER: analytics.server.username,
     STAR_CLICKHOUSE_PASSWORD: analytics.server.password,
     STAR_MIZAR: model.address,
+    STAR_PACKS_ADDRESS: `unix:${join(folder, 'no-packs.sock')}`,
     STAR_LOG_LEVEL: 'silent',
   });
   const base = await openBase(settings);
+  const tokens = createTokenIssuer({
+    issuer: issuerOf(settings),
+    audience: tokenAudience,
+    key: await loadSigningKey(signingKeyPath(folder)),
+  });
   const services = composeServices(base, 'all');
   // Nobody is held back: a walk over every route comes from one address.
   const app = await openServicesHttp(base, services, {
@@ -101,7 +111,7 @@ export async function startWholeStar(): Promise<WholeStar> {
       return { status: answer.statusCode, text: answer.body, headers: JSON.stringify(answer.headers), body: parsed(answer.body) };
     },
     tokenFor: async (caller) =>
-      (await base.tokens.issue({ userId: randomUUID(), username: `somebody of ${caller.tenantId}`, roles: [...roles], ...caller })).token,
+      (await tokens.issue({ userId: randomUUID(), username: `somebody of ${caller.tenantId}`, roles: [...roles], ...caller })).token,
     close: async () => {
       await app.close();
       await services.stop();

@@ -178,7 +178,14 @@ export class SimBox {
           mizar.MizarServiceService,
           {
             getPack: unary(
-              (): mizar.GetPackResponse => ({ packId: this.pack, dimension: 4, minFacePx: 48, defaultThreshold: 0.5, licence: '' }),
+              (): mizar.GetPackResponse => ({
+                packId: this.pack,
+                dimension: 4,
+                minFacePx: 48,
+                defaultThreshold: 0.5,
+                licence: '',
+                contentSha256: '',
+              }),
             ),
             indexSegment: unary((request: mizar.IndexSegmentRequest) => this.indexSegment(request)),
             getCoverage: unary((request: mizar.GetCoverageRequest) => this.getCoverage(request)),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 const sha256 = z
@@ -125,6 +126,17 @@ export interface LoadedPack {
   readonly spec: PackSpec;
   readonly detectorModel: SharedArrayBuffer;
   readonly embedderModel: SharedArrayBuffer;
+}
+
+/** Of everything that makes embeddings what they are, whatever order pack.json has it in. */
+export function contentSha256({ detector, embedder }: PackSpec): string {
+  const sorted = (_: string, value: unknown): unknown =>
+    value !== null && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+  return createHash('sha256')
+    .update(JSON.stringify([detector, embedder], sorted))
+    .digest('hex');
 }
 
 export const defaultThreshold = (spec: PackSpec): number => spec.thresholds.default!;

@@ -1,4 +1,14 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { identityErrors } from '@star/platform';
+
+export const passwordLength = { atLeast: 8, atMost: 256 } as const;
+
+/** Throws `user.password_refused`. Length only, as NIST SP 800-63B has it: rules about letters make passwords worse. */
+export function checkNewPassword(password: string): void {
+  const letters = [...password.normalize('NFKC')].length;
+  if (letters < passwordLength.atLeast || letters > passwordLength.atMost)
+    throw identityErrors.error('user.password_refused', passwordLength);
+}
 
 /** OWASP's second choice for scrypt: 32 MiB and some 80 ms on one core. Kept in every hash, so it can be raised later. */
 const cost = { N: 32_768, r: 8, p: 3 };
@@ -27,12 +37,12 @@ export async function hashPassword(password: string): Promise<string> {
 }
 
 /** Takes the same time whatever is wrong. With `undefined` for a user that does not exist it works as hard and answers false. */
-export async function verifyPassword(password: string, stored: string | undefined): Promise<boolean> {
+export async function verifyPassword(password: string, stored: string | null | undefined): Promise<boolean> {
   const [scheme, N, r, p, salt, hash] = (stored ?? nobody).split('$');
   const expected = Buffer.from(hash ?? '', 'base64url');
   if (scheme !== 'scrypt' || expected.length !== keyBytes) return false;
   const key = await derive(password, Buffer.from(salt ?? '', 'base64url'), { N: Number(N), r: Number(r), p: Number(p) });
-  return timingSafeEqual(key, expected) && stored !== undefined;
+  return timingSafeEqual(key, expected) && typeof stored === 'string';
 }
 
 /** A hash nobody knows the password of, made anew by every process. */

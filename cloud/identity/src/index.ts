@@ -1,0 +1,9 @@
+/** The embedded identity provider: log-in, sessions, second factors, and the users it keeps. */
+import { join } from 'node:path';
+
+export type { IdentityDeps } from './deps';
+export { createRealm, registerRealm } from './mount';
+export { createUserAdmin } from './user-admin';
+
+/** For `migrate(url, 'identity', identityMigrations)`; before tenants' migrations, whose users it takes over. */
+export const identityMigrations = join(__dirname, '../migrations');

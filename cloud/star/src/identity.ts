@@ -1,0 +1,65 @@
+import { createUserAdmin, registerRealm } from '@star/identity';
+import {
+  createTokenVerifier,
+  type Database,
+  type IdentityAdmin,
+  loadSigningKey,
+  publicPart,
+  type TokenVerifier,
+  tokenAudience,
+  withApiKeys,
+} from '@star/platform';
+import { checkApiKeys, recordAudit } from '@star/tenants';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { lastingSecret, signingKeyPath } from './secrets';
+import type { AppSettings } from './settings';
+
+/** Who logs in, and how tokens are checked, for one application process. */
+export interface Identity {
+  readonly verifier: TokenVerifier;
+  readonly admin: IdentityAdmin;
+  /** Adds the provider to the HTTP side of the process that runs tenants. */
+  readonly serve: (fastify: FastifyInstance) => Promise<void>;
+}
+
+/** The realm's address, as browsers and `iss` of every token have it. */
+export const issuerOf = ({ STAR_PUBLIC_URL }: Pick<AppSettings, 'STAR_PUBLIC_URL'>): string =>
+  new URL('/realms/star', STAR_PUBLIC_URL).href;
+
+/** Tokens by our own key, API keys by the database. */
+export async function openVerifier(settings: AppSettings, database: Database): Promise<TokenVerifier> {
+  const keys = { keys: [publicPart(await loadSigningKey(signingKeyPath(settings.STAR_DATA)))] };
+  const tokens = createTokenVerifier({ issuer: issuerOf(settings), audience: tokenAudience, keys });
+  return withApiKeys(tokens, checkApiKeys({ database, now: () => new Date() }));
+}
+
+/** The embedded provider: users and sessions in `database`, keys in Star's folder. */
+export async function openIdentity(settings: AppSettings, database: Database, log: Logger): Promise<Identity> {
+  const issuer = issuerOf(settings);
+  const signingKey = await loadSigningKey(signingKeyPath(settings.STAR_DATA));
+  const secret = await lastingSecret(settings.STAR_DATA, 'identity');
+  return {
+    verifier: await openVerifier(settings, database),
+    admin: createUserAdmin({ database }),
+    serve: (fastify) =>
+      registerRealm(fastify, {
+        database,
+        audit: recordAudit,
+        issuer,
+        signingKey,
+        secret,
+        redirectUris: consoleAddresses(settings.STAR_PUBLIC_URL),
+        now: () => new Date(),
+        onError: (error) => log.error({ err: error }, 'the identity provider failed'),
+      }),
+  };
+}
+
+/** Where a log-in may lead back to. One machine is called by two names, and people type either. */
+function consoleAddresses(publicUrl: string): string[] {
+  const own = new URL('/', publicUrl);
+  const names = ['127.0.0.1', 'localhost'];
+  if (!names.includes(own.hostname)) return [own.href];
+  return [own.href, ...names.filter((name) => name !== own.hostname).map((name) => own.href.replace(own.hostname, name))];
+}

@@ -1,0 +1,116 @@
+import { randomInt } from 'node:crypto';
+import { type Caller, identityErrors, type Tx, type User, who } from '@star/platform';
+import type { ChangeUser, CreatedUser, CreateUser, Page, User as ShownUser } from '@stardipper/proto';
+import { recordAudit } from '../audit';
+import type { TenantsDeps } from '../deps';
+import { checkAdminLeft, checkReach } from './user-rules';
+
+/**
+ * A tenant's users, for whoever administers them. Each change and its line in the audit log are one transaction; the
+ * identity provider is asked last in it, so that with a provider elsewhere nothing happens unrecorded. All throw
+ * `user.not_found`, for another tenant's users too, `user.role_above_yours`, `user.last_admin`, and what IdentityAdmin throws.
+ */
+export const manageUsers = (deps: TenantsDeps) => {
+  const { identity } = deps;
+  const find = async (caller: Caller, userId: string, tx?: Tx): Promise<User> => {
+    const user = await identity.findUser({ userId }, tx);
+    if (user?.tenantId !== caller.tenantId) throw identityErrors.error('user.not_found');
+    return user;
+  };
+  /** Does `work` to a user the caller may change. */
+  const change = <T>(
+    caller: Caller,
+    userId: string,
+    action: string,
+    work: (user: User, tx: Tx, tell: (details: Record<string, unknown>) => Promise<void>) => Promise<T>,
+  ): Promise<T> =>
+    deps.database.tenant(caller.tenantId, async (tx) => {
+      const user = await find(caller, userId, tx);
+      checkReach(caller, user.roles);
+      const tell = (details: Record<string, unknown>) =>
+        recordAudit(tx, { ...who(caller), action, subject: userId, details: { username: user.username, ...details } });
+      return work(user, tx, tell);
+    });
+
+  return {
+    readUsers: async (caller: Caller, query: { readonly cursor?: string; readonly limit: number }): Promise<Page<ShownUser>> => {
+      const page = await deps.database.tenant(caller.tenantId, (tx) => identity.listUsers(caller.tenantId, query, tx));
+      return { items: page.items.map(shown), nextCursor: page.nextCursor };
+    },
+    readUser: async (caller: Caller, userId: string): Promise<ShownUser> => shown(await find(caller, userId)),
+    /** With a temporary password, told only now. Throws `user.username_taken` even when the tenant's own user has the name. */
+    createUser: async (caller: Caller, input: CreateUser): Promise<CreatedUser> => {
+      checkReach(caller, input.roles);
+      const password = newTemporaryPassword();
+      return deps.database.tenant(caller.tenantId, async (tx) => {
+        const details = { username: input.username, roles: input.roles };
+        const { userId, created } = await identity.createUser({ tenantId: caller.tenantId, ...input, password, temporary: true }, tx);
+        if (!created) throw identityErrors.error('user.username_taken', { username: input.username });
+        await recordAudit(tx, { ...who(caller), action: 'user.created', subject: userId, details });
+        return { ...shown(await find(caller, userId, tx)), password };
+      });
+    },
+    changeUser: (caller: Caller, userId: string, input: ChangeUser): Promise<ShownUser> =>
+      change(caller, userId, 'user.changed', async (user, tx, tell) => {
+        if (input.roles) checkReach(caller, input.roles);
+        await checkAdminLeft(tx, identity, user, { roles: input.roles ?? user.roles, enabled: input.enabled ?? user.enabled });
+        const { displayName, email, roles, enabled } = user;
+        await tell({ before: { displayName, email, roles, enabled }, after: input });
+        if (input.displayName !== undefined || input.email !== undefined) {
+          const profile = { displayName: input.displayName ?? displayName, ...(input.email === undefined ? {} : { email: input.email }) };
+          await identity.setProfile(userId, profile, tx);
+        }
+        if (input.roles) await identity.setRoles(userId, input.roles, tx);
+        if (input.enabled !== undefined && input.enabled !== enabled) await identity.setEnabled(userId, input.enabled, tx);
+        if (input.secondFactorRequired !== undefined) await identity.requireSecondFactor(userId, input.secondFactorRequired, tx);
+        return shown(await find(caller, userId, tx));
+      }),
+    /** A new temporary password, told only now; ends the user's sessions and any lock-out. */
+    resetPassword: (caller: Caller, userId: string): Promise<{ password: string }> =>
+      change(caller, userId, 'user.password_reset', async (_user, tx, tell) => {
+        const password = newTemporaryPassword();
+        await tell({});
+        await identity.setPassword(userId, password, { temporary: true }, tx);
+        return { password };
+      }),
+    resetSecondFactor: (caller: Caller, userId: string): Promise<void> =>
+      change(caller, userId, 'user.second_factor_reset', async (_user, tx, tell) => {
+        await tell({});
+        await identity.resetSecondFactor(userId, tx);
+      }),
+    endSessions: (caller: Caller, userId: string): Promise<void> =>
+      change(caller, userId, 'user.sessions_ended', async (_user, tx, tell) => {
+        await tell({});
+        await identity.endSessions(userId, tx);
+      }),
+    /** The caller's own, everywhere. */
+    endOwnSessions: (caller: Caller): Promise<void> =>
+      deps.database.tenant(caller.tenantId, async (tx) => {
+        await recordAudit(tx, { ...who(caller), action: 'user.sessions_ended', subject: caller.userId });
+        await identity.endSessions(caller.userId, tx);
+      }),
+    deleteUser: (caller: Caller, userId: string): Promise<void> =>
+      change(caller, userId, 'user.deleted', async (user, tx, tell) => {
+        await checkAdminLeft(tx, identity, user, undefined);
+        await tell({ roles: user.roles });
+        await identity.deleteUser(userId, tx);
+      }),
+  };
+};
+
+/** Letters that are not mistaken for each other when read out; 75 bits. */
+const letters = 'abcdefghijkmnpqrstuvwxyz23456789';
+const newTemporaryPassword = (): string =>
+  Array.from({ length: 3 }, () => Array.from({ length: 5 }, () => letters[randomInt(letters.length)]).join('')).join('-');
+
+const shown = ({ userId, username, displayName, email, roles, enabled, temporaryPassword, secondFactor, createdAt }: User): ShownUser => ({
+  id: userId,
+  username,
+  displayName,
+  email,
+  roles: [...roles],
+  enabled,
+  temporaryPassword,
+  secondFactor,
+  createdAt: createdAt.toISOString(),
+});
