@@ -1,7 +1,7 @@
 /** One configuration for every project: workspace imports resolve to sources, so tests never see a stale build. */
 const stardipper = { '^@stardipper/proto$': '<rootDir>/proto/src', '^@star/platform/(nest|test-kit)$': '<rootDir>/cloud/platform/src/$1', '^@star/([\\w-]+)$': '<rootDir>/cloud/$1/src', '^@dipper/([\\w-]+)$': '<rootDir>/edge/$1/src' };
 /** Packages published as ES modules only. */
-const esm = ['jose', 'oidc-provider'];
+const esm = ['content-disposition', 'jose', 'oidc-provider'];
 
 module.exports = {
   testEnvironment: 'node',

@@ -106,7 +106,7 @@ const commands = {
   chaos: (node) => run(node, ['tools/chaos/main.ts', ...args], { stdio: 'inherit' }),
   bench: (node) => run(node, ['tools/bench/main.ts', ...args], { stdio: 'inherit' }),
   docs: (node) => {
-    const statuses = ['names', 'pack-schema'].map((page) => run(node, [`tools/docs/${page}.ts`, ...args], { stdio: 'inherit' }));
+    const statuses = ['names', 'pack-schema', 'kong'].map((page) => run(node, [`tools/docs/${page}.ts`, ...args], { stdio: 'inherit' }));
     return Math.max(...statuses);
   },
   lint: (node) => run(node, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', ...args], { stdio: 'inherit' }),

@@ -14,7 +14,7 @@ test('the console has words for every code that a person may be shown, in both l
       [...readFileSync(join(root, 'web', 'src', 'i18n', `errors.${language}.ts`), 'utf8').matchAll(/^ {2}(\w+):/gm)].map((m) => m[1]),
     );
   expect([...known('zh')].sort()).toEqual([...known('en')].sort());
-  const shown = [...renderNames(root).matchAll(/^\| `((?:person|photo|session|search|recorder|segment)\.[a-z_]+)`/gm)].map((m) =>
+  const shown = [...renderNames(root).matchAll(/^\| `((?:person|photo|session|api_key|search|recorder|segment)\.[a-z_]+)`/gm)].map((m) =>
     (m[1] as string).replaceAll('.', '_'),
   );
   // A cursor and a repeated key are the program's affair, and a name is refused where it is typed.

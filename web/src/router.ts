@@ -1,5 +1,7 @@
+import type { Permission } from '@stardipper/proto';
 import Vue from 'vue';
-import VueRouter from 'vue-router';
+import VueRouter, { type RouteConfig } from 'vue-router';
+import ApiKeyList from './api-keys/ApiKeyList.vue';
 import ApprovalList from './approvals/ApprovalList.vue';
 import AreasPage from './areas/AreasPage.vue';
 import AuditPage from './audit/AuditPage.vue';
@@ -15,6 +17,10 @@ import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
 import SoftwarePage from './software/SoftwarePage.vue';
 import UserList from './users/UserList.vue';
+
+/** The first page of the menu that the reader may see. */
+const home = (routes: readonly RouteConfig[]): string =>
+  routes.find(({ meta }) => meta?.menu && (meta.needs === undefined || useSession().may(meta.needs as Permission)))?.path ?? '/log-in';
 
 /** `meta.menu` is the key of the menu entry; a route without it has none. `meta.needs`: shown to who holds this permission. */
 export function createRouter(): VueRouter {
@@ -35,12 +41,15 @@ export function createRouter(): VueRouter {
       { path: '/software', component: SoftwarePage, meta: { menu: 'software', icon: 'el-icon-cpu', needs: 'software.read' } },
       { path: '/approvals', component: ApprovalList, meta: { menu: 'approvals', icon: 'el-icon-circle-check', needs: 'searches.approve' } },
       { path: '/users', component: UserList, meta: { menu: 'users', icon: 'el-icon-s-custom', needs: 'users.read' } },
+      { path: '/api-keys', component: ApiKeyList, meta: { menu: 'apiKeys', icon: 'el-icon-key', needs: 'keys.read' } },
       { path: '/audit', component: AuditPage, meta: { menu: 'audit', icon: 'el-icon-document', needs: 'audit.read' } },
       { path: '/account', component: AccountPage },
       { path: '*', redirect: '/searches' },
     ],
   });
   router.beforeEach((to, _from, next) => {
+    const needs = to.meta?.needs as Permission | undefined;
+    if (useSession().isOpen && needs !== undefined && !useSession().may(needs)) return next(home(router.options.routes ?? []));
     if (to.meta?.open || useSession().isOpen) return next();
     next({ path: '/log-in', query: { next: to.fullPath } });
   });

@@ -348,9 +348,8 @@ test('closing ends open event streams and lets requests in flight finish', async
 test('a request that takes too long is cut, unless it is one of those that may', async () => {
   const own = await createHttpApp(ThingsModule, {
     verifier: { verify: async () => caller },
-    requestTimeoutMs: 200,
     accessOf,
-    longRequests: { prefixes: ['/things/trace'], timeoutMs: 60_000 },
+    timeoutMsOf: (_method, path) => (path === '/things/trace' ? 60_000 : 200),
   });
   const address = await own.listen();
   const slow = (path: string) =>

@@ -1,53 +1,21 @@
 /** One application process of Star; started by `main.ts`, which says by settings which services it runs and where the parts are. */
 
-import { Module } from '@nestjs/common';
-import { registerEntrance, serveConsole } from '@star/gateway';
-import { createLogger, createMetrics, readConfig } from '@star/platform';
-import { connectBus, createHttpApp, type HttpApp } from '@star/platform/nest';
-import type { FastifyInstance } from 'fastify';
+import { readConfig } from '@star/platform';
+import { connectBus } from '@star/platform/nest';
 import { openBase } from './base';
-import { issuerOf } from './identity';
+import { openGatewayHttp, openServicesHttp } from './open-http';
 import { composeServices } from './services';
 import { type AppSettings, appSettings } from './settings';
-
-/** A package of software of 600 MB at 1.4 Mbit/s. */
-const longRequests = { prefixes: ['/api/v1/software/packages'], timeoutMs: 3_600_000 };
-
-@Module({})
-class GatewayModule {}
 
 interface Running {
   readonly ready: Record<string, unknown>;
   stop(): Promise<void>;
 }
 
-const withConsole = (settings: AppSettings) => async (fastify: FastifyInstance) => {
-  if (settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, { issuer: issuerOf(settings) });
-};
-
 async function runServices(settings: AppSettings): Promise<Running> {
   const base = await openBase(settings);
   const services = composeServices(base, settings.STAR_ROLE);
-  const app: HttpApp = await createHttpApp(services.module, {
-    verifier: base.identity.verifier,
-    areasVisibleTo: services.areasVisibleTo,
-    host: settings.STAR_HTTP_HOST,
-    port: settings.STAR_HTTP_PORT,
-    metrics: base.metrics,
-    log: base.log,
-    objects: base.objects,
-    title: 'Star',
-    longRequests,
-    checks: {
-      database: { run: () => base.database.ping() },
-      // Only search reads and writes it: the others work on while it is down.
-      ...(settings.STAR_ROLE === 'all' || settings.STAR_ROLE === 'search' ? { analytics: { run: () => base.analytics.ping() } } : {}),
-    },
-    extend: async (fastify) => {
-      if (settings.STAR_ROLE === 'all' || settings.STAR_ROLE === 'tenants') await base.identity.serve(fastify);
-      if (settings.STAR_ROLE === 'all') await withConsole(settings)(fastify);
-    },
-  });
+  const app = await openServicesHttp(base, services);
   connectBus(app.nest, {
     bus: base.bus,
     group: settings.STAR_ROLE,
@@ -66,25 +34,8 @@ async function runServices(settings: AppSettings): Promise<Running> {
   };
 }
 
-/** The gateway stands on nothing but the other services. */
 async function runGateway(settings: AppSettings): Promise<Running> {
-  const { STAR_UPSTREAM_TENANTS: tenants, STAR_UPSTREAM_DEVICES: devices, STAR_UPSTREAM_SEARCH: search } = settings;
-  if (!tenants || !devices || !search)
-    throw new Error('the gateway needs STAR_UPSTREAM_TENANTS, STAR_UPSTREAM_DEVICES and STAR_UPSTREAM_SEARCH');
-  const app = await createHttpApp(GatewayModule, {
-    // No route of its own asks for a token: each service checks it itself.
-    verifier: { verify: () => Promise.reject(new Error('the gateway has no routes of its own')) },
-    host: settings.STAR_HTTP_HOST,
-    port: settings.STAR_HTTP_PORT,
-    log: createLogger({ service: 'gateway', level: settings.STAR_LOG_LEVEL }),
-    metrics: createMetrics({ service: 'gateway' }),
-    title: 'Star',
-    longRequests,
-    extend: async (fastify) => {
-      await registerEntrance(fastify, { tenants, devices, search });
-      await withConsole(settings)(fastify);
-    },
-  });
+  const app = await openGatewayHttp(settings);
   return { ready: { url: await app.listen() }, stop: () => app.close() };
 }
 

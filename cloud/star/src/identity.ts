@@ -10,8 +10,9 @@ import {
   Secret,
   type TokenVerifier,
   tokenAudience,
+  withApiKeys,
 } from '@star/platform';
-import { recordAudit } from '@star/tenants';
+import { checkApiKeys, recordAudit } from '@star/tenants';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { lastingSecret, signingKeyPath } from './secrets';
@@ -43,13 +44,20 @@ export async function openIdentity(settings: AppSettings, database: Database, lo
   };
 }
 
+/** Tokens by our own key, API keys by the database. */
+export async function openVerifier(settings: AppSettings, database: Database): Promise<TokenVerifier> {
+  const keys = { keys: [publicPart(await loadSigningKey(signingKeyPath(settings.STAR_DATA)))] };
+  const tokens = createTokenVerifier({ issuer: issuerOf(settings), audience: tokenAudience, keys });
+  return withApiKeys(tokens, checkApiKeys({ database, now: () => new Date() }));
+}
+
 /** The embedded provider: users and sessions in `database`, keys in Star's folder. */
 async function openOwnRealm(settings: AppSettings, database: Database, log: Logger): Promise<Identity> {
   const issuer = issuerOf(settings);
   const signingKey = await loadSigningKey(signingKeyPath(settings.STAR_DATA));
   const secret = await lastingSecret(settings.STAR_DATA, 'identity');
   return {
-    verifier: createTokenVerifier({ issuer, audience: tokenAudience, keys: { keys: [publicPart(signingKey)] } }),
+    verifier: await openVerifier(settings, database),
     admin: createUserAdmin({ database }),
     serve: (fastify) =>
       registerRealm(fastify, {

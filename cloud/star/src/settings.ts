@@ -33,6 +33,10 @@ export const starSettings = z.object({
   /** Kafka brokers, comma separated; without them the bus is the log in PostgreSQL. */
   STAR_KAFKA_BROKERS: z.string().optional(),
   ...keycloak,
+  /** Where replicas of the gateway count calls together; without it each counts for itself. */
+  STAR_REDIS_URL: z.url().optional(),
+  /** Addresses or networks of the proxies in front, comma separated: their `x-forwarded-for` is believed. */
+  STAR_TRUSTED_PROXIES: z.string().optional(),
   /** An external PostgreSQL; both or neither. Without them one is started under STAR_DATA. */
   STAR_DATABASE_URL: z.url().optional(),
   STAR_DATABASE_OWNER_URL: z.url().optional(),
@@ -85,6 +89,8 @@ export const appSettings = z.object({
   STAR_PACKS_ADDRESS: z.string(),
   STAR_KAFKA_BROKERS: z.string().optional(),
   ...keycloak,
+  STAR_REDIS_URL: z.url().optional(),
+  STAR_TRUSTED_PROXIES: z.string().optional(),
   STAR_RPC_KEEP_DAYS: keepDays,
   STAR_CONSOLE: z.string().optional(),
   STAR_FIRST_TENANT: z.string().optional(),

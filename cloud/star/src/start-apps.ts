@@ -62,6 +62,8 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
     STAR_KEYCLOAK_URL: settings.STAR_KEYCLOAK_URL,
     STAR_KEYCLOAK_REALM: settings.STAR_KEYCLOAK_REALM,
     STAR_KEYCLOAK_SECRET: settings.STAR_KEYCLOAK_SECRET,
+    STAR_REDIS_URL: settings.STAR_REDIS_URL,
+    STAR_TRUSTED_PROXIES: settings.STAR_TRUSTED_PROXIES,
     STAR_RPC_KEEP_DAYS: String(settings.STAR_RPC_KEEP_DAYS),
     STAR_FIRST_TENANT: settings.STAR_FIRST_TENANT,
     STAR_FIRST_ADMIN: settings.STAR_FIRST_ADMIN,

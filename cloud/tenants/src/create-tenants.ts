@@ -1,3 +1,4 @@
+import { issueApiKey, readApiKeys, withdrawApiKey } from './api-keys/manage-api-keys';
 import { createArea, mergeAreas, moveArea, removeArea, renameArea } from './areas/manage-areas';
 import { readArea, readAreas } from './areas/read-areas';
 import { createTenant } from './create-tenant';
@@ -19,6 +20,7 @@ export const createTenants = (deps: TenantsDeps) => {
       return user?.tenantId === tenantId ? user : undefined;
     },
   };
+  const keys = { database, now: deps.now ?? (() => new Date()) };
   return {
     createTenant: createTenant(deps),
     whoAmI: whoAmI(deps),
@@ -36,6 +38,9 @@ export const createTenants = (deps: TenantsDeps) => {
     giveGrant: giveGrant(grants),
     withdrawGrant: withdrawGrant(grants),
     readGrants: readGrants(grants),
+    issueApiKey: issueApiKey(keys),
+    readApiKeys: readApiKeys(keys),
+    withdrawApiKey: withdrawApiKey(keys),
   };
 };
 

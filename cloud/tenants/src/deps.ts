@@ -5,6 +5,7 @@ export interface TenantsDeps {
   readonly database: Database;
   readonly writeEvent: WriteEvent;
   readonly identity: IdentityAdmin;
+  readonly now?: () => Date;
   /** What other services hang on areas; nothing unless told. */
   readonly hanging?: readonly HangsOnAreas[];
 }

@@ -1,6 +1,7 @@
 /** Tenants, their users, the tree of their areas and the roles granted on it, log-in, and the audit log. */
 import { join } from 'node:path';
 
+export { type CheckApiKeysDeps, checkApiKeys } from './api-keys/check-api-keys';
 export type { Hanging, HangsOnAreas } from './areas/ports';
 export { type HeldArea, holdArea } from './areas/read-areas';
 export { recordAudit } from './audit';

@@ -5,6 +5,11 @@ export const tenantErrors = defineErrors({
   'user.last_admin': 'conflict',
   /** Roles of the platform are given, and their holders changed, by an operator of the platform alone. */
   'user.role_above_yours': 'forbidden',
+  'api_key.not_found': 'not_found',
+  /** A permission the caller does not hold cannot be given on. */
+  'api_key.not_held': 'forbidden',
+  'api_key.expired': 'unprocessable',
+  'api_key.too_many': 'conflict',
   'area.not_found': 'not_found',
   /** Among its siblings. */
   'area.name_taken': 'conflict',

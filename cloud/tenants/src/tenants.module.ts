@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { ApiKeysController } from './api-keys/api-keys.controller';
 import { AreasController } from './areas/areas.controller';
 import type { Tenants } from './create-tenants';
 import { GrantsController } from './grants/grants.controller';
@@ -10,7 +11,7 @@ export class TenantsModule {
   static forRoot(tenants: Tenants): DynamicModule {
     return {
       module: TenantsModule,
-      controllers: [MeController, UsersController, AreasController, GrantsController],
+      controllers: [ApiKeysController, MeController, UsersController, AreasController, GrantsController],
       providers: [{ provide: TENANTS, useValue: tenants }],
     };
   }

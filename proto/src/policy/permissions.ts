@@ -23,6 +23,8 @@ export const permissions = [
   'searches.write',
   'searches.approve',
   'searches.rules',
+  'keys.read',
+  'keys.write',
   'audit.read',
 ] as const;
 export type Permission = (typeof permissions)[number];
@@ -47,11 +49,13 @@ export const permissionsOfRole: Readonly<Record<Role, readonly Permission[]>> = 
     'software.write',
     'searches.approve',
     'searches.rules',
+    'keys.read',
+    'keys.write',
     'audit.read',
   ],
   operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write', 'searches.approve'],
   viewer: [...look, 'people.read', 'searches.read'],
-  auditor: [...look, 'grants.read', 'searches.read', 'audit.read'],
+  auditor: [...look, 'grants.read', 'searches.read', 'keys.read', 'audit.read'],
 };
 
 const isRole = (name: string): name is Role => (roles as readonly string[]).includes(name);
@@ -59,3 +63,9 @@ const isRole = (name: string): name is Role => (roles as readonly string[]).incl
 /** Everything these roles hold together; names that are no role of ours hold nothing. */
 export const permissionsOf = (held: readonly string[]): ReadonlySet<Permission> =>
   new Set(held.filter(isRole).flatMap((role) => permissionsOfRole[role]));
+
+/** About the provider's things, or about who may do what: a program is never given these. */
+const forPeopleOnly = /^(tenants|keys|users|grants|approvals)\./;
+
+/** What an API key may be given, by somebody who holds it. */
+export const grantable: readonly Permission[] = permissions.filter((permission) => !forPeopleOnly.test(permission));

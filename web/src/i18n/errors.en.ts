@@ -161,4 +161,10 @@ export const errors = {
   task_malformed: 'the box could not read the question',
   star_offline: 'box offline',
   star_no_answer: 'box did not reach Star',
+  api_key_not_found: 'This API key no longer exists.',
+  api_key_not_held: 'You cannot give a key what you may not do yourself.',
+  api_key_expired: 'The end of a key must lie in the future.',
+  api_key_too_many: 'There are {max} keys already. Revoke one that is no longer used.',
+  request_limited: 'Too many requests in a minute. Go on in {retryAfterS} seconds.',
+  service_overloaded: 'Star is very busy. Try again shortly.',
 };

@@ -160,4 +160,10 @@ export const errors = {
   task_malformed: '盒子无法读取检索内容',
   star_offline: '盒子离线',
   star_no_answer: '盒子未能连接 Star',
+  api_key_not_found: '该 API 密钥已不存在。',
+  api_key_not_held: '不能授予密钥您本人没有的权限。',
+  api_key_expired: '密钥的到期时间必须在将来。',
+  api_key_too_many: '已有 {max} 个密钥。请吊销不再使用的密钥。',
+  request_limited: '一分钟内请求过多，请在 {retryAfterS} 秒后继续。',
+  service_overloaded: 'Star 非常繁忙，请稍后再试。',
 };

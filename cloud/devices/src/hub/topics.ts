@@ -62,6 +62,16 @@ const filters = new Map<string, Downlink>([
 
 const chunkTopic = /^v2\/(fw|sw)\/request\/(\d{1,10})\/chunk\/(\d{1,10})$/;
 
+/** All there are, for the test that each stands in the policy table; `+` for a number. */
+export const deviceTopics = {
+  up: [
+    ...plainUplinks.keys(),
+    ...numberedUplinks.map(([prefix]) => `${prefix}+`),
+    ...['fw', 'sw'].map((image) => `v2/${image}/request/+/chunk/+`),
+  ],
+  down: [...filters.keys()],
+} as const;
+
 /** Where a publish goes; `bad_id` when the topic is known but its id is not an integer of 32 bits; undefined when no such topic exists. */
 export function uplinkOf(topic: string): Uplink | 'bad_id' | undefined {
   const plain = plainUplinks.get(topic);

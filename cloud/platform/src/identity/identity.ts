@@ -1,4 +1,4 @@
-import type { Permission } from '@stardipper/proto';
+import { type Permission, permissionsOf } from '@stardipper/proto';
 import { defineErrors } from '../errors/app-error';
 
 export interface Caller {
@@ -10,7 +10,10 @@ export interface Caller {
   readonly permissions?: readonly Permission[];
 }
 
-/** Checks a bearer token; throws AppError `auth.token_invalid` or `auth.token_expired` (unauthenticated). */
+export const holds = (caller: Caller, permission: Permission): boolean =>
+  caller.permissions ? caller.permissions.includes(permission) : permissionsOf(caller.roles).has(permission);
+
+/** Checks a bearer token or an API key; throws AppError `auth.token_invalid` or `auth.token_expired` (unauthenticated). */
 export interface TokenVerifier {
   verify(token: string): Promise<Caller>;
 }
@@ -21,4 +24,12 @@ export const authErrors = defineErrors({
   'auth.token_expired': 'unauthenticated',
   'auth.forbidden': 'forbidden',
   'auth.unavailable': 'unavailable',
+});
+
+/** What every API key begins with; no token of ours does, being base64 of a JSON object. */
+export const apiKeyPrefix = 'sdk_';
+
+/** Takes tokens and API keys, each to its own verifier. */
+export const withApiKeys = (tokens: TokenVerifier, keys: TokenVerifier): TokenVerifier => ({
+  verify: (credential) => (credential.startsWith(apiKeyPrefix) ? keys : tokens).verify(credential),
 });

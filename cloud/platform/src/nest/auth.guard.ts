@@ -1,8 +1,8 @@
 import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
-import { type Access, isAreaScoped, type Permission, permissionsOf } from '@stardipper/proto';
+import { type Access, isAreaScoped, type Permission } from '@stardipper/proto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { AreasVisibleTo } from '../identity/area-scope';
-import { authErrors, type Caller, type TokenVerifier } from '../identity/identity';
+import { apiKeyPrefix, authErrors, type Caller, holds, type TokenVerifier } from '../identity/identity';
 
 const callers = new WeakMap<FastifyRequest, Caller>();
 
@@ -18,6 +18,26 @@ export const CurrentCaller = createParamDecorator((_: unknown, context: Executio
 });
 
 export const callerOf = (request: FastifyRequest): Caller | undefined => callers.get(request);
+
+const checked = new WeakMap<FastifyRequest, Promise<Caller>>();
+
+/** Who calls, by token or API key. Checked once per request, however many ask. Throws as TokenVerifier does, or `auth.token_missing`. */
+export function identify(request: FastifyRequest, verifier: TokenVerifier): Promise<Caller> {
+  const known = checked.get(request);
+  if (known) return known;
+  const asked = (async () => verifier.verify(credentialOf(request)))();
+  checked.set(request, asked);
+  return asked;
+}
+
+const isPermission = (access: Access | undefined): access is Permission =>
+  access !== undefined && access !== 'anyone' && access !== 'public' && access !== 'probe';
+
+/** Throws `auth.forbidden`. What is open to `anyone` is about the person who is logged in; a key is nobody's session. */
+export function requireAccess(caller: Caller, access: Access | undefined): void {
+  const may = access === 'anyone' ? caller.permissions === undefined : isPermission(access) && holds(caller, access);
+  if (!may) throw authErrors.error('auth.forbidden');
+}
 
 /** Asks the policy table for every HTTP route. No token is 401, never 403. */
 @Injectable()
@@ -35,12 +55,9 @@ export class AuthGuard implements CanActivate {
     const url = request.routeOptions.url ?? '';
     const access = this.accessOf(request.method, url);
     if (access === 'public' || access === 'probe') return true;
-    const caller = await this.verifier.verify(bearerToken(request));
-    if (access === undefined) throw authErrors.error('auth.forbidden');
-    if (access !== 'anyone' && !permissionsOf(caller.roles).has(access)) {
-      const onAnArea = isAreaScoped(request.method, url) && (await this.holdsSomewhere(caller, access));
-      if (!onAnArea) throw authErrors.error('auth.forbidden');
-    }
+    const caller = await identify(request, this.verifier);
+    const onAnArea = isPermission(access) && !holds(caller, access) && isAreaScoped(request.method, url);
+    if (!onAnArea || !(await this.holdsSomewhere(caller, access))) requireAccess(caller, access);
     callers.set(request, caller);
     return true;
   }
@@ -66,8 +83,14 @@ export function requireClassified(fastify: FastifyInstance, accessOf: AccessOf):
   };
 }
 
-function bearerToken(request: FastifyRequest): string {
+function credentialOf(request: FastifyRequest): string {
   const header = request.headers.authorization;
+  const key = request.headers['x-api-key'];
+  if (key !== undefined) {
+    // Two answers to who is asking are none.
+    if (header !== undefined || typeof key !== 'string' || !key.startsWith(apiKeyPrefix)) throw authErrors.error('auth.token_invalid');
+    return key;
+  }
   const [, token] = /^Bearer +([\w.~+/=-]+)$/i.exec(header ?? '') ?? [];
   if (token) return token;
   if (header !== undefined) throw authErrors.error('auth.token_invalid');

@@ -1,10 +1,10 @@
 import 'reflect-metadata';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { accessOf } from '@stardipper/proto';
+import { accessOf, limitsOf, longestTimeoutMs } from '@stardipper/proto';
 import type { FastifyInstance } from 'fastify';
 import type { AreasVisibleTo } from '../identity/area-scope';
 import type { TokenVerifier } from '../identity/identity';
@@ -12,6 +12,7 @@ import type { DiskObjects } from '../objects/disk';
 import type { Log } from '../postgres/open-database';
 import type { Metrics } from '../telemetry/metrics';
 import { type AccessOf, AuthGuard, requireClassified } from './auth.guard';
+import { describeAccess } from './describe-access';
 import { HEALTH, type HealthCheck, HealthController, type HealthState } from './health.controller';
 import { acceptJsonOnly } from './json-body';
 import { serveObjects } from './objects-routes';
@@ -35,15 +36,17 @@ export interface HttpAppOptions {
   readonly log?: Log;
   /** 1 MB unless told. */
   readonly bodyLimitBytes?: number;
-  /** For a request to come in whole; two minutes unless told. */
-  readonly requestTimeoutMs?: number;
-  /** Longer for what is sent to addresses that begin with one of these: large uploads. */
-  readonly longRequests?: { readonly prefixes: readonly string[]; readonly timeoutMs: number };
+  /** For a request to a route to come in whole; the policy's unless told. */
+  readonly timeoutMsOf?: (method: string, path: string) => number;
+  /** Addresses of proxies whose `x-forwarded-for` names the client; nobody is believed unless told. */
+  readonly trustedProxies?: readonly string[];
+  /** What `/api/openapi.json` answers; this application's own description unless told. */
+  readonly describe?: () => Promise<unknown>;
   readonly title?: string;
-  /** Whose `x-forwarded-for` is believed: addresses or networks, comma separated. `loopback` unless told, which is our own gateway. */
-  readonly trustedProxies?: string;
   /** Serves `/objects/…` as well. */
   readonly objects?: DiskObjects;
+  /** Hooks in front of every route, `/objects/…` among them. */
+  readonly entrance?: (fastify: FastifyInstance) => void;
   /** More routes outside of Nest (static files, a proxy); called before Nest adds its own. */
   readonly extend?: (fastify: FastifyInstance) => void | Promise<void>;
   /** Open connections (event streams) are cut this long after `close`; 5 s unless told. */
@@ -73,13 +76,13 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
     providers: [{ provide: HEALTH, useValue: health }],
   };
   const bodyLimit = options.bodyLimitBytes ?? 1_000_000;
-  const requestTimeoutMs = options.requestTimeoutMs ?? 120_000;
+  const timeoutMsOf = options.timeoutMsOf ?? ((method, path) => limitsOf(method, path).timeoutMs);
   const adapter = new FastifyAdapter({
     bodyLimit,
-    requestTimeout: Math.max(requestTimeoutMs, options.longRequests?.timeoutMs ?? 0),
+    requestTimeout: longestTimeoutMs,
+    ...(options.trustedProxies?.length ? { trustProxy: [...options.trustedProxies] } : {}),
     keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
-    trustProxy: options.trustedProxies ?? 'loopback',
     routerOptions: { maxParamLength: 512 },
   });
   const nest = await NestFactory.create<NestFastifyApplication>(root, adapter, { bodyParser: false, logger: false, abortOnError: false });
@@ -89,27 +92,30 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   acceptJsonOnly(fastify, bodyLimit);
   hardenAnswers(fastify);
   cutUnreadBodies(fastify);
-  if (options.longRequests) cutSlowRequests(fastify, requestTimeoutMs, options.longRequests.prefixes);
+  cutSlowRequests(fastify, timeoutMsOf);
   if (options.metrics) measure(fastify, options.metrics);
   nest.useGlobalFilters(new ProblemFilter(options.log));
   const table = options.accessOf ?? accessOf;
   nest.useGlobalGuards(new AuthGuard(options.verifier, table, options.areasVisibleTo));
+  options.entrance?.(fastify);
   if (options.objects) serveObjects(fastify, options.objects, options.log);
   await options.extend?.(fastify);
   const classified = requireClassified(fastify, table);
   let description: OpenAPIObject | undefined;
   const openApi = () => {
-    description ??= SwaggerModule.createDocument(
-      nest,
-      new DocumentBuilder()
-        .setTitle(options.title ?? 'Star')
-        .setVersion('1')
-        .addBearerAuth()
-        .build(),
+    description ??= describeAccess(
+      SwaggerModule.createDocument(
+        nest,
+        new DocumentBuilder()
+          .setTitle(options.title ?? 'Star')
+          .setVersion('1')
+          .build(),
+      ),
+      table,
     );
     return description;
   };
-  fastify.get('/api/openapi.json', async () => openApi());
+  fastify.get('/api/openapi.json', async () => options.describe?.() ?? openApi());
   await nest.init();
   classified.check();
   return {
@@ -147,19 +153,20 @@ function cutUnreadBodies(fastify: FastifyInstance): void {
     if (!raw.complete) reply.removeHeader('connection');
   });
   fastify.addHook('onResponse', async ({ raw }) => {
-    if (raw.complete) return;
+    // Node takes the socket away from a request whose connection ended, and an injected request never had one.
+    const socket: unknown = raw.socket;
+    if (raw.complete || !(socket instanceof Socket)) return;
     raw.resume();
-    // Node takes the socket away from a request whose connection ended, whatever the types say.
-    const socket: Socket | null = raw.socket;
-    setTimeout(() => raw.complete || socket?.destroy(), lingerMs).unref();
+    setTimeout(() => raw.complete || socket.destroy(), lingerMs).unref();
   });
 }
 
 /** Node knows one limit for all requests, which is then the longest: all the others are kept to theirs here. */
-function cutSlowRequests(fastify: FastifyInstance, timeoutMs: number, longer: readonly string[]): void {
-  fastify.addHook('onRequest', async ({ raw, url }) => {
-    if (raw.complete || longer.some((prefix) => url.startsWith(prefix))) return;
-    const timer = setTimeout(() => raw.complete || (raw.socket as Socket | null)?.destroy(), timeoutMs);
+function cutSlowRequests(fastify: FastifyInstance, timeoutMsOf: (method: string, path: string) => number): void {
+  fastify.addHook('onRequest', async ({ raw, method, routeOptions }) => {
+    if (raw.complete || !(raw.socket instanceof Socket)) return;
+    const timer = setTimeout(() => raw.complete || (raw.socket as Socket | null)?.destroy(), timeoutMsOf(method, routeOptions.url ?? ''));
+    timer.unref();
     raw.once('close', () => clearTimeout(timer));
   });
 }

@@ -248,7 +248,7 @@ export const anHour = () => {
   return { purpose: 'a lost child', from: new Date(to - 3_600_000).toISOString(), to: new Date(to).toISOString() };
 };
 
-async function startModel(): Promise<{ address: string; close(): void }> {
+export async function startModel(): Promise<{ address: string; close(): void }> {
   const server = new Server({ 'grpc.max_receive_message_length': 32 * 1024 * 1024 });
   const refuse = (code: string) => {
     const metadata = new Metadata();

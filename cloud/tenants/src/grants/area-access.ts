@@ -1,5 +1,5 @@
-import type { AreaScope, AreasVisibleTo, Database } from '@star/platform';
-import { type Permission, permissionsOf, permissionsOfRole } from '@stardipper/proto';
+import { type AreaScope, type AreasVisibleTo, type Database, holds } from '@star/platform';
+import { type Permission, permissionsOfRole } from '@stardipper/proto';
 import { areasChannel, areasOfUser } from './area-access.store';
 
 /** Bounds what one process remembers; whoever came first is forgotten first. */
@@ -69,8 +69,11 @@ export function createAreaAccess({
 
   return {
     forget,
-    async areasVisibleTo({ tenantId, userId, roles }, permission): Promise<AreaScope> {
-      if (permissionsOf(roles).has(permission)) return 'all';
+    async areasVisibleTo(caller, permission): Promise<AreaScope> {
+      if (holds(caller, permission)) return 'all';
+      // A program has what it was given and is granted nothing on areas.
+      if (caller.permissions) return nowhere;
+      const { tenantId, userId } = caller;
       return (await areasOf(tenantId, userId)).get(permission) ?? nowhere;
     },
     listen: (signal) =>

@@ -1,0 +1,34 @@
+/** Work in flight per service, with a bound: what would only wait is refused while it is still cheap to refuse. */
+export interface InFlight {
+  /** Counts one more, and answers how to count it out (again is no error); undefined when there are enough. */
+  enter(service: string, stream: boolean): (() => void) | undefined;
+}
+
+export interface InFlightOptions {
+  /** Requests of one service at once; 500 unless told. */
+  readonly requests?: number;
+  /** Open event streams of one service, which wait and cost little; 5,000 unless told. */
+  readonly streams?: number;
+  readonly onChange?: (service: string, kind: 'request' | 'stream', count: number) => void;
+}
+
+export function countInFlight({ requests = 500, streams = 5000, onChange }: InFlightOptions = {}): InFlight {
+  const counts = { request: new Map<string, number>(), stream: new Map<string, number>() };
+  return {
+    enter: (service, stream) => {
+      const kind = stream ? 'stream' : 'request';
+      const now = () => counts[kind].get(service) ?? 0;
+      const set = (count: number) => {
+        counts[kind].set(service, count);
+        onChange?.(service, kind, count);
+      };
+      if (now() >= (stream ? streams : requests)) return undefined;
+      set(now() + 1);
+      let inside = true;
+      return () => {
+        if (inside) set(now() - 1);
+        inside = false;
+      };
+    },
+  };
+}
