@@ -65,7 +65,7 @@ export const permissionsOf = (held: readonly string[]): ReadonlySet<Permission> 
   new Set(held.filter(isRole).flatMap((role) => permissionsOfRole[role]));
 
 /** About the provider's things, or about who may do what: a program is never given these. */
-const forPeopleOnly = /^(tenants|keys|users|grants|approvals)\./;
+const forPeopleOnly = /^(tenants|keys|users|grants)\.|^searches\.(approve|rules)$/;
 
 /** What an API key may be given, by somebody who holds it. */
 export const grantable: readonly Permission[] = permissions.filter((permission) => !forPeopleOnly.test(permission));

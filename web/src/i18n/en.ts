@@ -299,6 +299,7 @@ export const en = {
     software_write: 'Change software of boxes',
     people_read: 'See people and photos',
     people_write: 'Change people and photos',
+    deletions_read: 'See receipts for deleted people',
     searches_read: 'See searches and matches',
     searches_write: 'Start and judge searches',
     audit_read: 'Read the audit log',

@@ -283,6 +283,7 @@ export const zh: typeof en = {
     software_write: '修改盒子软件',
     people_read: '查看人员与照片',
     people_write: '修改人员与照片',
+    deletions_read: '查看人员删除回执',
     searches_read: '查看检索与结果',
     searches_write: '发起检索并评判结果',
     audit_read: '查看审计日志',

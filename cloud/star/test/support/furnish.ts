@@ -34,6 +34,7 @@ export type Thing =
   | 'cameraId'
   | 'packageId'
   | 'personId'
+  | 'deletedPersonId'
   | 'photoId'
   | 'searchId'
   | 'matchId';
@@ -57,6 +58,8 @@ export async function furnish(star: WholeStar, name: string): Promise<Furnished>
   const uploaded = { 'content-type': 'application/gzip' };
   const { id: packageId } = await ask('POST', `/software/packages?title=${mark}&version=1.0`, gzipSync(Buffer.from(mark)), uploaded);
   const { id: personId } = await ask('POST', '/people', { name: `${mark} person`, note: mark });
+  const { id: deletedPersonId } = await ask('POST', '/people', { name: `${mark} deleted` });
+  await ask('DELETE', `/people/${deletedPersonId}`);
   await ask('POST', `/people/${personId}/photos`, await picture('grey'), { 'content-type': 'image/jpeg' });
   const photoId = (await ask('GET', `/people/${personId}`)).photos[0].id as string;
   const permissions = ['people.read', 'searches.read', 'searches.write', 'edges.read'];
@@ -79,6 +82,7 @@ export async function furnish(star: WholeStar, name: string): Promise<Furnished>
     cameraId,
     packageId,
     personId,
+    deletedPersonId,
     photoId,
     searchId,
     matchId,

@@ -18,6 +18,7 @@ export const namesThings = ({ path }: PolicyRow): boolean => path.includes(':');
 const thingOf: Readonly<Record<string, Thing>> = {
   '/api/v1/provisioning-keys/:keyId': 'provisioningKeyId',
   '/api/v1/api-keys/:keyId': 'apiKeyId',
+  '/api/v1/people/:personId/deletion': 'deletedPersonId',
 };
 /** What a route's path names. */
 export const thingsIn = ({ path }: PolicyRow): Thing[] => [...path.matchAll(/:(\w+)/g)].map(([, name]) => thingOf[path] ?? (name as Thing));
@@ -53,6 +54,8 @@ const bodies: Readonly<Record<string, Body>> = {
   'PATCH /api/v1/people/:personId': renamed,
   'POST /api/v1/people/:personId/photos': () => Buffer.from([0xff, 0xd8, 0xff]),
   'POST /api/v1/searches': ({ ids }) => ({ personIds: [ids.personId], cameraIds: [ids.cameraId], purpose: 'test', ...range }),
+  'POST /api/v1/searches/:searchId/approval': () => ({ decision: 'refuse', reason: 'Not needed' }),
+  'PUT /api/v1/approvals/rule': () => ({ required: false }),
   'POST /api/v1/searches/:searchId/matches/:matchId/verdict': () => ({ verdict: 'confirmed' }),
 };
 const bodiless = new Set(['POST /api/v1/searches/:searchId/start', 'POST /api/v1/searches/:searchId/cancel']);

@@ -112,7 +112,7 @@ export class Tenant {
   draft(personIds: string[]) {
     const to = Math.floor(Date.now() / 60_000) * 60_000 - 7_200_000;
     const range = { from: new Date(to - 3_600_000).toISOString(), to: new Date(to).toISOString() };
-    return this.call('POST', '/searches', { personIds, cameraIds: [this.cameraId], ...range });
+    return this.call('POST', '/searches', { purpose: 'A lost child', personIds, cameraIds: [this.cameraId], ...range });
   }
 
   /** Resolves when this pack is in use and everything embedded with it. */
