@@ -8,7 +8,8 @@ import { createTokenIssuer, createTokenVerifier, loadSigningKey, type TokenIssue
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import type { ApiKey, CreatedApiKey, Page, Problem } from '@stardipper/proto';
-import { checkApiKeys, createTenants, TenantsModule, tenantsMigrations } from '../src';
+import { checkApiKeys, createTenants, tenantsMigrations } from '../src';
+import { withAudit } from './support/with-audit';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
 let database: TestDatabase;
@@ -28,8 +29,8 @@ beforeAll(async () => {
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   const now = () => new Date(nowMs);
   const tenants = createTenants({ database: database.db, writeEvent, identity: createUserAdmin({ database: database.db }), now });
-  const replica = () =>
-    createHttpApp(TenantsModule.forRoot(tenants), {
+  const replica = async () =>
+    createHttpApp(await withAudit(tenants, database.db, folder), {
       verifier: withApiKeys(createTokenVerifier({ ...realm, keys: tokens.jwks }), checkApiKeys({ database: database.db, now })),
     });
   replicas = [await replica(), await replica()];

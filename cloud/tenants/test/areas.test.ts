@@ -19,7 +19,8 @@ import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { type Area, areaParents, type Grant, type Page } from '@stardipper/proto';
 import fc from 'fast-check';
 import { Client } from 'pg';
-import { createTenants, type HangsOnAreas, holdArea, type Tenants, TenantsModule, tenantsMigrations } from '../src';
+import { createTenants, type HangsOnAreas, holdArea, type Tenants, tenantsMigrations } from '../src';
+import { withAudit } from './support/with-audit';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
 let database: TestDatabase;
@@ -67,7 +68,7 @@ beforeAll(async () => {
   tenants = createTenants(deps);
   other = createTenants(deps);
   await Promise.all([tenants, other].map((each) => each.followAreas(ended.signal)));
-  app = await createHttpApp(TenantsModule.forRoot(tenants), {
+  app = await createHttpApp(await withAudit(tenants, database.db, folder), {
     verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
     areasVisibleTo: tenants.areasVisibleTo,
   });

@@ -47,7 +47,10 @@ beforeAll(async () => {
     maxBytes: 1e6,
   });
   audit = createAudit({ database: database.db, objects, key, headsFolder: join(folder, 'heads'), now: () => now });
-  app = await createHttpApp(AuditModule.forRoot(audit), { verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }) });
+  app = await createHttpApp(AuditModule.forRoot(audit), {
+    verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
+    trustedProxies: ['loopback'],
+  });
   base = await app.listen();
   owner = new Client({ connectionString: database.ownerUrl });
   await owner.connect();

@@ -15,7 +15,8 @@ import {
 } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
-import { createTenants, type Tenants, TenantsModule, tenantsMigrations } from '../src';
+import { createTenants, type Tenants, tenantsMigrations } from '../src';
+import { withAudit } from './support/with-audit';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
 let database: TestDatabase;
@@ -43,7 +44,9 @@ beforeAll(async () => {
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   identity = createUserAdmin({ database: database.db });
   tenants = createTenants({ database: database.db, writeEvent, identity });
-  app = await createHttpApp(TenantsModule.forRoot(tenants), { verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }) });
+  app = await createHttpApp(await withAudit(tenants, database.db, folder), {
+    verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
+  });
   base = await app.listen();
   east = await aTenant('East');
   west = await aTenant('West');
