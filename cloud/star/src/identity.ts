@@ -38,17 +38,22 @@ export async function openIdentity(settings: AppSettings, database: Database, lo
   if (url === undefined) return openOwnRealm(settings, database, log);
   if (secret === undefined) throw new Error('STAR_KEYCLOAK_URL needs STAR_KEYCLOAK_SECRET');
   return {
-    verifier: createKeycloakVerifier({ url, realm }),
+    verifier: await openVerifier(settings, database),
     admin: createKeycloakAdmin({ url, realm, clientId: 'star-admin', clientSecret: new Secret(secret) }),
     serve: async () => undefined,
   };
 }
 
-/** Tokens by our own key, API keys by the database. */
+/** Tokens by Keycloak's keys or by our own, API keys by the database. */
 export async function openVerifier(settings: AppSettings, database: Database): Promise<TokenVerifier> {
+  return withApiKeys(await openTokens(settings), checkApiKeys({ database, now: () => new Date() }));
+}
+
+async function openTokens(settings: AppSettings): Promise<TokenVerifier> {
+  const { STAR_KEYCLOAK_URL: url, STAR_KEYCLOAK_REALM: realm } = settings;
+  if (url !== undefined) return createKeycloakVerifier({ url, realm });
   const keys = { keys: [publicPart(await loadSigningKey(signingKeyPath(settings.STAR_DATA)))] };
-  const tokens = createTokenVerifier({ issuer: issuerOf(settings), audience: tokenAudience, keys });
-  return withApiKeys(tokens, checkApiKeys({ database, now: () => new Date() }));
+  return createTokenVerifier({ issuer: issuerOf(settings), audience: tokenAudience, keys });
 }
 
 /** The embedded provider: users and sessions in `database`, keys in Star's folder. */
