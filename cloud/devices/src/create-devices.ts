@@ -1,4 +1,5 @@
 import type { Audit, Bus, Database, FirstTime, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
+import { SecretBox } from '@star/platform';
 import { setSharedAttributes } from './attributes/device-attributes';
 import { changeCameraName, readCameraRefs, readCameras } from './cameras/manage-cameras';
 import { createDeviceHub } from './device-hub';
@@ -10,7 +11,6 @@ import { readPackage, readPackages, removePackage } from './ota/manage-packages'
 import { uploadPackage } from './ota/upload-package';
 import { applyRecorderReport } from './recorders/apply-recorder-report';
 import { addRecorder, changeRecorder, readRecorder, readRecorders, removeRecorder } from './recorders/manage-recorders';
-import { SecretBox } from './recorders/secret-box';
 import type { SignCrops } from './rpc/answer-call';
 import { askEdge } from './rpc/ask-edge';
 import { requestTask } from './rpc/request-task';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus, Database, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
+import type { Bus, Database, Log, Objects, SecretBox, WriteEvent, WriteEvents } from '@star/platform';
 import { pushSharedAttributes, readDeviceAttributes, saveClientAttributes } from './attributes/device-attributes';
 import { logIn } from './edges/log-in';
 import { Presence } from './edges/presence';
@@ -13,7 +13,6 @@ import { announceAssignments } from './ota/announce-software';
 import { applySoftwareTelemetry } from './ota/apply-software-telemetry';
 import { deleteDoomedObjects } from './ota/manage-packages';
 import { createSoftwareSource } from './ota/serve-chunks';
-import type { SecretBox } from './recorders/secret-box';
 import { answerCall, type SignCrops } from './rpc/answer-call';
 import { AnswerWaiters } from './rpc/ask-edge';
 import { Dispatcher } from './rpc/dispatcher';

@@ -1,4 +1,4 @@
-import type { Database } from '@star/platform';
+import type { Database, SecretBox } from '@star/platform';
 import { devicesErrors } from '../devices.errors';
 import type { EdgeIdentity } from '../edges/edge';
 import { edgeExists } from '../edges/edge.store';
@@ -6,7 +6,6 @@ import type { DeviceSession } from '../hub/device-session';
 import { signalHubs } from '../hub/hub-channel.store';
 import { type AttributesRequest, BadPayload, parseJson } from '../hub/payloads';
 import { recorderAttributes } from '../recorders/recorder-attributes';
-import type { SecretBox } from '../recorders/secret-box';
 import { deleteAttributes, maxAttributesPerScope, readAttributes, saveAttributes } from './attribute.store';
 
 export interface AttributesDeps {

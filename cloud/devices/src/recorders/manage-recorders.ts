@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { SecretBox } from '@star/platform';
 import { type Database, isForeignKeyViolation, isUniqueViolation, type Tx } from '@star/platform';
 import { type createRecorder, type patchRecorder, type Recorder, recorderAttributePrefix } from '@stardipper/proto';
 import type { z } from 'zod';
@@ -8,7 +9,6 @@ import { signalHubs } from '../hub/hub-channel.store';
 import type { PageRequest } from '../paging';
 import * as store from './recorder.store';
 import { listRecorders } from './recorder-list.read';
-import type { SecretBox } from './secret-box';
 import { shownRecorder } from './shown-recorder';
 
 export interface RecordersDeps {

@@ -1,7 +1,6 @@
-import type { Tx } from '@star/platform';
+import type { SecretBox, Tx } from '@star/platform';
 import { type RecorderConfig, recorderAttributePrefix } from '@stardipper/proto';
 import { recordersOfEdge } from './recorder.store';
-import type { SecretBox } from './secret-box';
 
 /** The shared attributes `recorder.<id>` of an edge: everything the box needs to use its recorders, passwords in the open. */
 export async function recorderAttributes(

@@ -2,3 +2,4 @@
 
 export * from './test-analytics';
 export * from './test-database';
+export * from './test-redis';
