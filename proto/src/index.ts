@@ -9,5 +9,7 @@ export * from './api';
 export * from './names';
 export * from './policy';
 export * from './reports';
+export * from './rest/settings';
+export * from './rest/tenants';
 export * from './rpc';
 export * from './spans';

@@ -39,3 +39,5 @@ export * from './sagas/sagas';
 export * from './telemetry/logger';
 export * from './telemetry/metrics';
 export * from './telemetry/trace';
+export * from './tenants/tenant-part';
+export * from './tenants/tenant-rows.store';

@@ -6,6 +6,8 @@ export type Role = (typeof roles)[number];
 export const permissions = [
   'tenants.read',
   'tenants.write',
+  'settings.read',
+  'settings.write',
   'areas.read',
   'areas.write',
   'edges.read',
@@ -29,7 +31,7 @@ const look = ['areas.read', 'edges.read', 'software.read'] as const;
 export const permissionsOfRole: Readonly<Record<Role, readonly Permission[]>> = {
   'platform-operator': ['tenants.read', 'tenants.write'],
   'platform-finance': ['tenants.read'],
-  'tenant-admin': [...look, 'areas.write', 'edges.write', 'software.write', 'audit.read'],
+  'tenant-admin': [...look, 'settings.read', 'settings.write', 'areas.write', 'edges.write', 'software.write', 'audit.read'],
   operator: [...look, 'people.read', 'people.write', 'searches.read', 'searches.write'],
   viewer: [...look, 'people.read', 'searches.read'],
   auditor: [...look, 'searches.read', 'audit.read'],

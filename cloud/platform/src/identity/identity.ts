@@ -18,4 +18,6 @@ export const authErrors = defineErrors({
   'auth.token_expired': 'unauthenticated',
   'auth.forbidden': 'forbidden',
   'auth.unavailable': 'unavailable',
+  /** The caller's tenant is not in use: disabled, or about to be deleted. */
+  'auth.tenant_disabled': 'forbidden',
 });

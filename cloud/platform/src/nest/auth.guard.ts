@@ -8,6 +8,9 @@ const callers = new WeakMap<FastifyRequest, Caller>();
 /** The policy table: who may call the route with this method and pattern; undefined when it was never decided. */
 export type AccessOf = (method: string, path: string) => Access | undefined;
 
+/** Throws for a caller whose token is right and who may not come in all the same: the tenant is disabled. */
+export type Admit = (caller: Caller) => Promise<void>;
+
 /** Who calls, on any route that is not public. */
 export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
   const caller = callers.get(context.switchToHttp().getRequest<FastifyRequest>());
@@ -24,6 +27,7 @@ export class AuthGuard implements CanActivate {
   constructor(
     private readonly verifier: TokenVerifier,
     private readonly accessOf: AccessOf,
+    private readonly admit: Admit = async () => undefined,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -33,6 +37,7 @@ export class AuthGuard implements CanActivate {
     const access = this.accessOf(request.method, request.routeOptions.url ?? '');
     if (access === 'public' || access === 'probe') return true;
     const caller = await this.verifier.verify(bearerToken(request));
+    await this.admit(caller);
     if (access === undefined || (access !== 'anyone' && !permissionsOf(caller.roles).has(access))) throw authErrors.error('auth.forbidden');
     callers.set(request, caller);
     return true;

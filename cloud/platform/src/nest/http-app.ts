@@ -10,7 +10,7 @@ import type { TokenVerifier } from '../identity/identity';
 import type { DiskObjects } from '../objects/disk';
 import type { Log } from '../postgres/open-database';
 import type { Metrics } from '../telemetry/metrics';
-import { type AccessOf, AuthGuard, requireClassified } from './auth.guard';
+import { type AccessOf, type Admit, AuthGuard, requireClassified } from './auth.guard';
 import { HEALTH, type HealthCheck, HealthController, type HealthState } from './health.controller';
 import { acceptJsonOnly } from './json-body';
 import { serveObjects } from './objects-routes';
@@ -36,6 +36,8 @@ export interface HttpAppOptions {
   /** Longer for what is sent to addresses that begin with one of these: large uploads. */
   readonly longRequests?: { readonly prefixes: readonly string[]; readonly timeoutMs: number };
   readonly title?: string;
+  /** Asked about every caller whose token was right. */
+  readonly admit?: Admit;
   /** Serves `/objects/…` as well. */
   readonly objects?: DiskObjects;
   /** More routes outside of Nest (static files, a proxy); called before Nest adds its own. */
@@ -85,7 +87,7 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   if (options.metrics) measure(fastify, options.metrics);
   nest.useGlobalFilters(new ProblemFilter(options.log));
   const table = options.accessOf ?? accessOf;
-  nest.useGlobalGuards(new AuthGuard(options.verifier, table));
+  nest.useGlobalGuards(new AuthGuard(options.verifier, table, options.admit));
   if (options.objects) serveObjects(fastify, options.objects, options.log);
   await options.extend?.(fastify);
   const classified = requireClassified(fastify, table);
