@@ -165,6 +165,7 @@ const shown = (saga: SagaRow, steps: readonly StepRow[]): SagaProgress => ({
   id: saga.id,
   kind: saga.kind,
   tenantId: saga.tenant_id,
+  input: saga.input,
   state: saga.state,
   failure: saga.failure,
   createdAt: saga.created_at,

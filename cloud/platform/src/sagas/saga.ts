@@ -62,6 +62,8 @@ export interface SagaProgress {
   readonly id: string;
   readonly kind: string;
   readonly tenantId: string;
+  /** As it was started, without the secret. */
+  readonly input: unknown;
   readonly state: SagaState;
   /** Why it is or was undone. */
   readonly failure: (ShownError & { readonly step: string }) | null;

@@ -27,8 +27,9 @@ export const tenantPartErrors = defineErrors({ 'tenant.part_unknown': 'unprocess
 export interface PartReport {
   readonly rows?: Readonly<Record<string, number>>;
   readonly outside?: Readonly<Record<string, number>>;
-  /** Of an export. */
+  /** Of an export: the object, and its size unpacked. */
   readonly key?: string;
+  readonly bytes?: number;
 }
 
 /**
@@ -79,17 +80,20 @@ export async function exportRows(
   deps: Pick<TenantPartDeps, 'database' | 'objects' | 'service'>,
   tenantId: string,
   jobId: string,
-): Promise<{ key: string; rows: Record<string, number> }> {
+): Promise<{ key: string; bytes: number; rows: Record<string, number> }> {
   const key = objectKeys.exported(tenantId, jobId, `${deps.service}.jsonl.gz`);
   return deps.database.tenant(tenantId, async (tx) => {
     const rows: Record<string, number> = {};
+    let bytes = 0;
     const lines = async function* () {
       for await (const page of readTenantRows(tx, deps.service)) {
         rows[page.table] = (rows[page.table] ?? 0) + page.rows.length;
-        yield page.rows.map((row) => `{"table":"${page.table}","row":${row}}\n`).join('');
+        const text = page.rows.map((row) => `{"table":"${page.table}","row":${row}}\n`).join('');
+        bytes += Buffer.byteLength(text);
+        yield text;
       }
     };
     await deps.objects.put(tenantId, key, Readable.from(lines()).pipe(createGzip()), 'application/gzip');
-    return { key, rows };
+    return { key, bytes, rows };
   });
 }
