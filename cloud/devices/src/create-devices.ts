@@ -1,7 +1,9 @@
 import type { Audit, Bus, Database, FirstTime, Log, Objects, WriteEvent, WriteEvents } from '@star/platform';
-import { SecretBox } from '@star/platform';
+import { doTenantPart, SecretBox } from '@star/platform';
 import { setSharedAttributes } from './attributes/device-attributes';
 import { changeCameraName, readCameraRefs, readCameras } from './cameras/manage-cameras';
+import { deleteCustomer, insertCustomer } from './customers/customer.store';
+import { followTenant } from './customers/follow-tenant';
 import { createDeviceHub } from './device-hub';
 import { changeEdgeName, readEdge, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
 import { issueProvisioningKey, readProvisioningKeys, removeProvisioningKey } from './edges/manage-provisioning-keys';
@@ -69,6 +71,16 @@ export function createDevices(deps: DevicesDeps) {
     sessionCount: hub.sessionCount,
     requestTask: requestTask({ db, firstTime, writeEvent, dispatcher: hub.dispatcher, connectedHere: hub.connectedHere, log }),
     applyRecorderReport: applyRecorderReport({ db, firstTime, log }),
+    followTenant: followTenant({ db, firstTime }),
+    doTenantPart: doTenantPart({
+      database: db,
+      objects: deps.objects,
+      writeEvent,
+      firstTime,
+      service: 'devices',
+      prepare: async (tx, tenantId, name) => void (await insertCustomer(tx, tenantId, name)),
+      discard: async (tx, tenantId) => void (await deleteCustomer(tx, tenantId)),
+    }),
     askEdge: askEdge({ db, dispatcher: hub.dispatcher, answers: hub.answers }),
     listCameraRefs: readCameraRefs({ db }),
     setSharedAttributes: setSharedAttributes({ db }),

@@ -134,6 +134,10 @@ export function createDeviceHub(deps: DeviceHubDeps) {
         return void pushAttributes(signal.edgeId, signal.keys);
       case 'tenantAttributes':
         return void pushToTenant(signal.tenantId, signal.keys);
+      case 'tenantClosed':
+        for (const session of [...hub.sessions()])
+          if (session.edge.tenantId === signal.tenantId) session.close(closeReasons.administrativeAction);
+        return;
       case 'takenOver':
         if (signal.hubId === hubId) hub.session(signal.edgeId)?.close(closeReasons.sessionTakenOver);
         return;

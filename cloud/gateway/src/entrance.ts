@@ -11,6 +11,8 @@ export const entranceRoutes: readonly { readonly prefix: string; readonly servic
   { prefix: '/api/v1/session', service: 'tenants' },
   { prefix: '/api/v1/me', service: 'tenants' },
   { prefix: '/api/v1/communities', service: 'tenants' },
+  { prefix: '/api/v1/tenants', service: 'tenants' },
+  { prefix: '/api/v1/settings', service: 'tenants' },
   { prefix: '/api/v1/audit', service: 'tenants' },
   { prefix: '/api/v1/provisioning-keys', service: 'devices' },
   { prefix: '/api/v1/edges', service: 'devices' },

@@ -1,4 +1,4 @@
-import { type Caller, who } from '@star/platform';
+import { type AuditEntry, type Caller, who } from '@star/platform';
 import { cancelTaskParams, objectKeys, type Search } from '@stardipper/proto';
 import { deleteDoomed } from './delete-doomed';
 import { doomMatches, doomObjects } from './doomed.store';
@@ -16,35 +16,40 @@ import { isFinalTask } from './task-state';
 export const cancelSearch =
   (deps: SearchDeps) =>
   async (caller: Caller, searchId: string): Promise<Search> => {
-    const { tenantId } = caller;
-    await deps.database.tenant(tenantId, async (tx) => {
-      const search = await lockSearch(tx, searchId);
-      if (!search) throw searchError('search.not_found', { searchId });
-      if (search.state === 'cancelled') return;
-      if (search.state !== 'draft' && search.state !== 'running') throw searchError('search.already_final', { state: search.state });
-      const working = (await tasksOf(tx, [searchId])).filter((task) => !isFinalTask(task.state));
-      for (const task of working) {
-        await deps.writeEvent(tx, {
-          topic: 'search.task.requested.v1',
-          key: commandKey(tenantId, task.edge_id),
-          tenantId,
-          message: {
-            searchId,
-            taskId: task.id,
-            edgeId: task.edge_id,
-            method: 'cancelTask',
-            paramsJson: JSON.stringify(cancelTaskParams.parse({ taskId: task.id })),
-            expiresAtMs: task.expires_at.getTime(),
-          },
-        });
-      }
-      const now = deps.now();
-      await writeSearchState(tx, searchId, { state: 'cancelled', cancelledAt: now, finishedAt: working.length === 0 ? now : null });
-      await announceChange(tx, searchId);
-      await deps.audit(tx, { ...who(caller), action: 'search.cancelled', subject: searchId });
-    });
-    return readSearch(deps)(tenantId, searchId);
+    await cancelAs(deps, who(caller), searchId);
+    return readSearch(deps)(caller.tenantId, searchId);
   };
+
+/** The same for whoever the audit log is to name. */
+export async function cancelAs(deps: SearchDeps, by: Omit<AuditEntry, 'action' | 'subject'>, searchId: string): Promise<void> {
+  const { tenantId } = by;
+  await deps.database.tenant(tenantId, async (tx) => {
+    const search = await lockSearch(tx, searchId);
+    if (!search) throw searchError('search.not_found', { searchId });
+    if (search.state === 'cancelled') return;
+    if (search.state !== 'draft' && search.state !== 'running') throw searchError('search.already_final', { state: search.state });
+    const working = (await tasksOf(tx, [searchId])).filter((task) => !isFinalTask(task.state));
+    for (const task of working) {
+      await deps.writeEvent(tx, {
+        topic: 'search.task.requested.v1',
+        key: commandKey(tenantId, task.edge_id),
+        tenantId,
+        message: {
+          searchId,
+          taskId: task.id,
+          edgeId: task.edge_id,
+          method: 'cancelTask',
+          paramsJson: JSON.stringify(cancelTaskParams.parse({ taskId: task.id })),
+          expiresAtMs: task.expires_at.getTime(),
+        },
+      });
+    }
+    const now = deps.now();
+    await writeSearchState(tx, searchId, { state: 'cancelled', cancelledAt: now, finishedAt: working.length === 0 ? now : null });
+    await announceChange(tx, searchId);
+    await deps.audit(tx, { ...by, action: 'search.cancelled', subject: searchId });
+  });
+}
 
 /**
  * Only drafts and what no box works on any more; otherwise `search.not_final`. The query document and the matches go

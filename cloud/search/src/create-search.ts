@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { doTenantPart } from '@star/platform';
 import { readCalibration } from './calibration.read';
 import { cancelSearch, deleteSearch } from './cancel-search';
 import { deleteDoomed } from './delete-doomed';
@@ -6,6 +7,8 @@ import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
 import { createSignals, followSearch } from './follow-search';
+import { followTenant } from './library/follow-tenant';
+import { deleteLibrary, insertLibrary } from './library/library.store';
 import { readMatches, setVerdict } from './matches';
 import { readPackInUse } from './pack.read';
 import { addPhoto, changePerson, createPerson, deletePerson, deletePhoto, getPeople, getPerson } from './people';
@@ -56,6 +59,14 @@ export function createSearch(options: SearchOptions) {
     followSearch: followSearch(deps, signals),
     takeReport: takeReport(deps),
     takeRpcResult: takeRpcResult(deps),
+    followTenant: followTenant(deps),
+    doTenantPart: doTenantPart({
+      ...deps,
+      service: 'search',
+      prepare: async (tx, tenantId) => void (await insertLibrary(tx, tenantId)),
+      discard: async (tx, tenantId) => void (await deleteLibrary(tx, tenantId)),
+      removeOutside: (tenantId) => deps.analytics.forTenant(tenantId).removeAll(),
+    }),
     expireTasks: expire,
     deleteDoomed: sweepDoomed,
     /** Hears changes for followers, sweeps and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */

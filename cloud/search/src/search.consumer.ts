@@ -20,4 +20,14 @@ export class SearchConsumer {
   rpcResult(record: BusRecord<'device.rpc.finished.v1'>) {
     return this.search.takeRpcResult(record);
   }
+
+  @OnEvent('tenant.updated.v1', searchGroup)
+  tenantUpdated(record: BusRecord<'tenant.updated.v1'>) {
+    return this.search.followTenant(record);
+  }
+
+  @OnEvent('tenant.part.requested.v1', searchGroup)
+  tenantPart(record: BusRecord<'tenant.part.requested.v1'>) {
+    return this.search.doTenantPart(record);
+  }
 }

@@ -33,6 +33,7 @@ async function runServices(settings: AppSettings): Promise<Running> {
     port: settings.STAR_HTTP_PORT,
     metrics: base.metrics,
     log: base.log,
+    admit: services.admit,
     objects: base.objects,
     title: 'Star',
     longRequests,

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import {
   type Analytics,
   type Bus,
+  type Cache,
   createLogger,
   createMetrics,
   createTokenIssuer,
@@ -15,7 +16,9 @@ import {
   openDatabase,
   openDiskObjects,
   openKafkaBus,
+  openLocalCache,
   openPostgresBus,
+  openRedisCache,
   startRelay,
   type TokenIssuer,
   type TokenVerifier,
@@ -34,6 +37,7 @@ export interface Base {
   readonly bus: Bus;
   readonly analytics: Analytics;
   readonly objects: DiskObjects;
+  readonly cache: Cache;
   readonly tokens: TokenIssuer;
   readonly verifier: TokenVerifier;
   /** Encrypts recorder passwords at rest. */
@@ -77,6 +81,9 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     // Nothing larger is kept than a package of software; every address that is signed for an upload has a limit of its own.
     maxBytes: maxSoftwareBytes,
   });
+  const cache = settings.STAR_REDIS_URL
+    ? await openRedisCache({ url: settings.STAR_REDIS_URL, log })
+    : await openLocalCache({ db: database });
   const tokens = createTokenIssuer({ issuer, audience, key: await loadSigningKey(signingKeyPath(settings.STAR_DATA)), ttlS: tokenTtlS });
   return {
     settings,
@@ -86,6 +93,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     bus,
     analytics,
     objects,
+    cache,
     tokens,
     verifier: createTokenVerifier({ issuer, audience, keys: tokens.jwks }),
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
@@ -93,6 +101,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
       upkeep.abort();
       await Promise.all([upkept, relay.stop()]);
       await bus.close();
+      await cache.close();
       await analytics.close();
       await database.close();
     },

@@ -1,8 +1,19 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { createDevices, type Devices, DevicesModule, devicesGrpcService } from '@star/devices';
-import { firstTime, writeEvent, writeEvents } from '@star/platform';
+import { type Caller, firstTime, SecretBox, writeEvent, writeEvents } from '@star/platform';
 import { connectMizar, createSearch, type EdgeDirectory, SearchModule } from '@star/search';
-import { createTenants, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
+import {
+  createTenantLife,
+  createTenants,
+  firstCommunity,
+  recordAudit,
+  type TenantLife,
+  TenantLifeModule,
+  type Tenants,
+  TenantsModule,
+  tenantStates,
+  usersAsIdentity,
+} from '@star/tenants';
 import { objectKeys } from '@stardipper/proto';
 import type { Base } from './base';
 import { connectDirectory, serveDirectory } from './directory';
@@ -11,6 +22,8 @@ import type { Role } from './settings';
 /** What one application process runs. */
 export interface Services {
   readonly module: DynamicModule;
+  /** Whether a caller's tenant is in use. */
+  readonly admit: (caller: Caller) => Promise<void>;
   /** Before the HTTP application and its consumers: the first tenant, the hub, internal gRPC. Answers what others need to know. */
   start(): Promise<Record<string, unknown>>;
   /** After the HTTP application and its consumers have stopped. */
@@ -29,7 +42,9 @@ export function composeServices(base: Base, role: Role): Services {
   const tenants = createTenants({ database: base.database, writeEvent, tokens: base.tokens, now: () => new Date() });
   if (runs('tenants')) {
     modules.push(TenantsModule.forRoot(tenants));
-    starts.push(() => openFirstTenant(base, tenants));
+    const life = composeTenantLife(base);
+    modules.push(TenantLifeModule.forRoot(life));
+    starts.push(() => openFirstTenants(base, tenants, life));
   }
   const devices = runs('devices') ? composeDevices(base, tenants) : undefined;
   if (devices) {
@@ -55,6 +70,7 @@ export function composeServices(base: Base, role: Role): Services {
   }
   return {
     module: { module: StarModule, imports: modules },
+    admit: tenantStates(base).admit,
     start: async () => Object.assign({}, ...(await Promise.all(starts.map((begin) => begin())))) as Record<string, unknown>,
     stop: async () => {
       await Promise.all(stops.map((end) => end()));
@@ -62,12 +78,29 @@ export function composeServices(base: Base, role: Role): Services {
   };
 }
 
-async function openFirstTenant({ settings }: Base, tenants: Tenants): Promise<Record<string, unknown>> {
+async function openFirstTenants({ settings }: Base, tenants: Tenants, life: TenantLife): Promise<Record<string, unknown>> {
+  const { STAR_PLATFORM_ADMIN: operator, STAR_PLATFORM_PASSWORD: platformPassword } = settings;
+  if (operator && platformPassword) await life.openPlatformTenant({ username: operator, password: platformPassword });
   const { STAR_FIRST_TENANT: name, STAR_FIRST_ADMIN: username, STAR_FIRST_PASSWORD: password } = settings;
   if (name && username && password)
     await tenants.createTenant({ name, admin: { username, displayName: username, password } }, { ifAbsent: true });
   return {};
 }
+
+const composeTenantLife = (base: Base): TenantLife =>
+  createTenantLife({
+    database: base.database,
+    objects: base.objects,
+    cache: base.cache,
+    log: base.log,
+    secrets: new SecretBox(base.credentialsKey),
+    writeEvent,
+    firstTime,
+    audit: recordAudit,
+    identity: usersAsIdentity(base.database),
+    areas: firstCommunity,
+    now: () => new Date(),
+  });
 
 function composeDevices(base: Base, tenants: Tenants): Devices {
   return createDevices({
