@@ -1,10 +1,10 @@
 /** The `star` command: what an operator does on Star's machine. One file per command in `commands/`. */
 
 import { readConfig } from '@star/platform';
-import { auditCommand } from './commands/audit';
 import { type Command, commandSettings, UsageError } from './commands/command';
+import { tenantsCommand } from './commands/tenants';
 
-const commands: Readonly<Record<string, Command>> = { audit: auditCommand };
+const commands: Readonly<Record<string, Command>> = { tenants: tenantsCommand };
 
 const usage = () =>
   ['Usage:', ...Object.values(commands).flatMap((command) => command.usage.map((line) => `  star ${line}`)), ''].join('\n');

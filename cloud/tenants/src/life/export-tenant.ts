@@ -88,10 +88,10 @@ export const exportSaga = (deps: TenantLifeDeps): SagaDefinition<Export> => {
 
 /** One tar of what the services wrote, a file each; streamed, since nobody knows how large a tenant is. */
 async function pack({ objects }: TenantLifeDeps, tenantId: string, { sagaId, results }: StepContext): Promise<Archive> {
-  const parts = { ...(results.services as Record<string, PartReport>), tenants: results.tenants as PartReport };
+  const parts: Record<string, PartReport> = { ...(results.services as object), tenants: results.tenants as PartReport };
   const key = objectKeys.exported(tenantId, sagaId, archiveName);
   const archive = async function* () {
-    for (const [service, { key: part, bytes = 0 }] of Object.entries(parts)) {
+    for (const [service, { key: part, bytes = 0 }] of Object.entries(parts).sort()) {
       const object = part === undefined ? undefined : await objects.get(tenantId, part);
       if (!object) throw tenantError('tenant.export_incomplete', { service });
       yield tarHeader(`${service}.jsonl`, bytes);
