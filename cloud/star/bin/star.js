@@ -3,7 +3,7 @@
 const { spawn } = require('node:child_process');
 const { join } = require('node:path');
 
-const main = join(__dirname, '..', 'dist', 'cli.js');
+const main = join(__dirname, '..', 'dist', 'command-main.js');
 if (Number(process.versions.node.split('.')[0]) >= 24) require(main);
 else {
   let node;

@@ -1,7 +1,8 @@
 import { errors } from './errors.en';
+import { settings, tenants } from './tenants.en';
 
 export const en = {
-  menu: { searches: 'Searches', people: 'People', boxes: 'Boxes and cameras', logOut: 'Log out' },
+  menu: { searches: 'Searches', people: 'People', boxes: 'Boxes and cameras', tenants: 'Tenants', settings: 'Settings', logOut: 'Log out' },
   logIn: {
     hint: 'Find a person in the footage of your communities.',
     username: 'User name',
@@ -13,6 +14,9 @@ export const en = {
   units: { hours: '{n} h', minutes: '{n} min', seconds: '{n} s' },
   /** Fields of requests, as forms name them. */
   fields: {
+    timeZone: 'Time zone',
+    admin: 'Administrator',
+    settings: 'Settings',
     name: 'Name',
     note: 'Note',
     purpose: 'Purpose',
@@ -220,5 +224,7 @@ export const en = {
     sessionsHint: 'How many downloads the recorder bears beside its own work.',
     fieldMissing: 'Fill this in.',
   },
+  tenants,
+  settings,
   errors,
 };

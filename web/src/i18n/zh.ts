@@ -1,12 +1,16 @@
 import type { en } from './en';
 import { errors } from './errors.zh';
+import { settings, tenants } from './tenants.zh';
 
 export const zh: typeof en = {
-  menu: { searches: '检索', people: '人员库', boxes: '盒子与摄像头', logOut: '退出登录' },
+  menu: { searches: '检索', people: '人员库', boxes: '盒子与摄像头', tenants: '租户', settings: '设置', logOut: '退出登录' },
   logIn: { hint: '在各社区的录像中查找一个人。', username: '用户名', password: '密码', submit: '登录', both: '请输入用户名和密码。' },
   common: { cancel: '取消', save: '保存', remove: '删除', yes: '确定', close: '关闭', comma: '、' },
   units: { hours: '{n} 小时', minutes: '{n} 分', seconds: '{n} 秒' },
   fields: {
+    timeZone: '时区',
+    admin: '管理员',
+    settings: '设置',
     name: '名称',
     note: '备注',
     purpose: '用途',
@@ -199,5 +203,7 @@ export const zh: typeof en = {
     sessionsHint: '录像机在自身工作之外可承受的同时下载数。',
     fieldMissing: '请填写此项。',
   },
+  tenants,
+  settings,
   errors,
 };

@@ -1,5 +1,6 @@
 import type { Session } from '@stardipper/proto';
 import { defineStore } from 'pinia';
+import { type Permission, permissionsOf } from '../../../proto/src/policy/permissions';
 import { request, useToken } from '../api/client';
 
 /** Kept for this tab only, so that closing it logs out. */
@@ -17,6 +18,11 @@ export const useSession = defineStore('session', {
   getters: {
     isOpen: (state): boolean => state.session !== null,
     user: (state): Session['user'] | undefined => state.session?.user,
+    /** Only hides what would be refused: Star decides. */
+    may: (state): ((permission: Permission) => boolean) => {
+      const held = permissionsOf(state.session?.user.roles ?? []);
+      return (permission) => held.has(permission);
+    },
   },
   actions: {
     restore() {
