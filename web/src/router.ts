@@ -11,8 +11,12 @@ import { useSession } from './session/session';
 import SettingsPage from './settings/SettingsPage.vue';
 import TenantList from './tenants/TenantList.vue';
 
-/** The provider's people see no searches. */
-const home = () => (useSession().may('tenants.read') ? '/tenants' : '/searches');
+/** The provider's people see no searches; who somebody is, is not known before he has logged in. */
+function home(): string {
+  const session = useSession();
+  if (!session.isOpen) return '/log-in';
+  return session.may('tenants.read') ? '/tenants' : '/searches';
+}
 
 /** `meta.menu` is the key of the menu entry; a route without it has none. `meta.needs`: shown to who holds this permission. */
 export function createRouter(): VueRouter {

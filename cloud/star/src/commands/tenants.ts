@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { page, type Tenant, type TenantDetail, type TenantJob, tenant, tenantDetail, tenantExport } from '@stardipper/proto';
 import { type Command, type CommandContext, UsageError } from './command';
-import { openStarSession, type StarSession } from './star-session';
+import { ApiProblem, openStarSession, type StarSession } from './star-session';
 
 const lookAgainMs = 500;
 
@@ -41,7 +41,13 @@ export const tenantsCommand: Command = {
     });
     const doIt = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined;
     if (!doIt) throw new UsageError(`star tenants ${verb}: there is no such command`);
-    return doIt({ ...context, star: openStarSession(context.settings), flags: values }, positionals);
+    try {
+      return await doIt({ ...context, star: openStarSession(context.settings), flags: values }, positionals);
+    } catch (error) {
+      if (!(error instanceof ApiProblem)) throw error;
+      context.say(`Star refused: ${error.message}`);
+      return 1;
+    }
   },
 };
 

@@ -3,6 +3,7 @@ import type { TenantDetail, TenantState } from '@stardipper/proto';
 import { tenantError } from '../tenants.errors';
 import type { WithSagas } from './ports';
 import { readTenant } from './read-tenants';
+import { startDueRemovals } from './remove-tenant';
 import { lockTenant, writeTenantState } from './tenant-life.store';
 
 const dayMs = 86_400_000;
@@ -44,13 +45,20 @@ export const disableTenant = (deps: WithSagas) => (caller: Caller, tenantId: str
   change(deps, caller, tenantId, { from: ['enabled'], to: 'disabled', action: 'tenant.disabled', reason: input.reason });
 
 /** As disabled, and removed for good when the grace period is over. */
-export const deleteTenant = (deps: WithSagas) => (caller: Caller, tenantId: string, input: { graceDays: number }) =>
-  change(deps, caller, tenantId, {
-    from: ['enabled', 'disabled'],
-    to: 'deleting',
-    action: 'tenant.deleted',
-    deleteAfter: new Date(deps.now().getTime() + input.graceDays * dayMs),
-  });
+export const deleteTenant =
+  (deps: WithSagas) =>
+  async (caller: Caller, tenantId: string, input: { graceDays: number }): Promise<TenantDetail> => {
+    const deleteAfter = new Date(deps.now().getTime() + input.graceDays * dayMs);
+    const deleted = await change(deps, caller, tenantId, {
+      from: ['enabled', 'disabled'],
+      to: 'deleting',
+      action: 'tenant.deleted',
+      deleteAfter,
+    });
+    if (input.graceDays > 0) return deleted;
+    await startDueRemovals(deps)();
+    return readTenant(deps)(tenantId);
+  };
 
 /** Within the grace period. It comes back disabled: somebody decides when it goes on. */
 export const restoreTenant = (deps: WithSagas) => (caller: Caller, tenantId: string) =>
