@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Database, Log, Objects, SecretBox, WriteEvent, WriteEvents } from '@star/platform';
 import { pushSharedAttributes, readDeviceAttributes, saveClientAttributes } from './attributes/device-attributes';
+import { sendAwayClosed } from './customers/send-away';
 import { logIn } from './edges/log-in';
 import { Presence } from './edges/presence';
 import { provisionEdge } from './edges/provision-edge';
@@ -88,6 +89,8 @@ export function createDeviceHub(deps: DeviceHubDeps) {
     orphaned: (session) => session.close(closeReasons.administrativeAction),
   });
 
+  const customers = sendAwayClosed({ db, log, sessions: () => hub.sessions() });
+
   /** One push at a time per edge, and each reads the values anew, so the last one always says what is true. */
   const pushes = new Map<string, Promise<void>>();
   const pushAttributes = (edgeId: string, keys: readonly string[] | 'all'): Promise<void> => {
@@ -122,6 +125,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
       if (payload !== '') return;
       dispatcher.wakeAll();
       answers.lookAgain();
+      customers.lookAtAll();
       for (const session of hub.sessions()) void pushAttributes(session.edge.id, 'all');
       return;
     }
@@ -135,9 +139,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
       case 'tenantAttributes':
         return void pushToTenant(signal.tenantId, signal.keys);
       case 'tenantClosed':
-        for (const session of [...hub.sessions()])
-          if (session.edge.tenantId === signal.tenantId) session.close(closeReasons.administrativeAction);
-        return;
+        return customers.closed(signal.tenantId);
       case 'takenOver':
         if (signal.hubId === hubId) hub.session(signal.edgeId)?.close(closeReasons.sessionTakenOver);
         return;

@@ -1,7 +1,7 @@
 /** A tenant from its opening to its end over all services at once. Real: PostgreSQL, ClickHouse, bus, objects, HTTP, MQTT. */
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +12,8 @@ import { searchAnalytics, searchMigrations } from '@star/search';
 import { tenantsMigrations } from '@star/tenants';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { type Base, openBase } from '../src/base';
+import { UsageError } from '../src/commands/command';
+import { tenantsCommand } from '../src/commands/tenants';
 import { composeServices, type Services } from '../src/services';
 import { appSettings } from '../src/settings';
 
@@ -32,6 +34,7 @@ beforeAll(async () => {
     { service: 'search', folder: searchMigrations },
   ]);
   analytics = await testAnalytics([{ service: 'search', folder: searchAnalytics }]);
+  const port = await freePort();
   base = await openBase(
     appSettings.parse({
       STAR_ROLE: 'all',
@@ -40,7 +43,7 @@ beforeAll(async () => {
       STAR_HTTP_HOST: '127.0.0.1',
       STAR_HTTP_PORT: 0,
       STAR_MQTT_PORT: 0,
-      STAR_PUBLIC_URL: 'http://star.test',
+      STAR_PUBLIC_URL: `http://127.0.0.1:${port}`,
       STAR_DATABASE_URL: database.appUrl,
       STAR_CLICKHOUSE_URL: analytics.server.url,
       STAR_CLICKHOUSE_USER: analytics.server.username,
@@ -53,7 +56,13 @@ beforeAll(async () => {
     }),
   );
   services = composeServices(base, 'all');
-  app = await createHttpApp(services.module, { verifier: base.verifier, admit: services.admit, objects: base.objects, closeWithinMs: 500 });
+  app = await createHttpApp(services.module, {
+    verifier: base.verifier,
+    admit: services.admit,
+    objects: base.objects,
+    port,
+    closeWithinMs: 500,
+  });
   connectBus(app.nest, { bus: base.bus, group: 'all' });
   ({ mqttPort } = (await services.start()) as { mqttPort: number });
   await app.nest.startAllMicroservices();
@@ -90,6 +99,15 @@ async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> 
   }
 }
 
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+
 /** A tenant with a box, a running search, a match and a crop. */
 async function aLivingTenant(provider: string) {
   const id = randomUUID();
@@ -101,14 +119,14 @@ async function aLivingTenant(provider: string) {
   const { body: key } = await request(token, 'POST', '/provisioning-keys', { communityId: communities.items[0].id });
   const device = await connectAsync(`mqtt://127.0.0.1:${mqttPort}`, { username: 'provision', reconnectPeriod: 0 });
   await device.subscribeAsync('/provision/response', { qos: 1 });
-  const answered = once(device, 'message');
+  const answered = new Promise<Buffer>((resolve) => device.once('message', (_topic, payload) => resolve(payload)));
   const deviceName = `box ${id}`;
   await device.publishAsync(
     '/provision/request',
     JSON.stringify({ provisionDeviceKey: key.key, provisionDeviceSecret: key.secret, deviceName }),
     { qos: 1 },
   );
-  const { credentialsValue } = JSON.parse(String((await answered)[1])) as { credentialsValue: string };
+  const { credentialsValue } = JSON.parse(String(await answered)) as { credentialsValue: string };
   await device.endAsync();
   const searchId = randomUUID();
   await database.db.tenant(id, (tx) =>
@@ -163,7 +181,7 @@ it('is opened, disabled, enabled and removed everywhere, and its neighbour does 
   neighbour.once('close', () => {
     neighbourLeft = true;
   });
-  const sentAway = once(box, 'close');
+  const sentAway = new Promise<void>((resolve) => box.once('close', () => resolve()));
   await request(provider, 'POST', `/tenants/${east.id}/disable`, { reason: 'not paid' });
   await sentAway;
   // As a server that is not there, so that the box keeps its credentials and what it has to report.
@@ -199,4 +217,46 @@ it('is opened, disabled, enabled and removed everywhere, and its neighbour does 
   expect((await request(west.token, 'GET', '/edges')).body.items).toHaveLength(1);
   expect(await base.analytics.forTenant(west.id).query('SELECT 1 FROM search_matches WHERE tenant_id = {tenant:UUID}')).toHaveLength(1);
   await neighbour.endAsync();
+});
+
+describe('star tenants', () => {
+  const star = async (...args: string[]) => {
+    const said: string[] = [];
+    const settings = { STAR_DATA: folder, STAR_URL: url, STAR_USER: 'platform', STAR_PASSWORD: 'platform secret' };
+    const code = await tenantsCommand.run(args, { settings, say: (line) => said.push(line) });
+    return { code, said };
+  };
+
+  it('opens, lists, disables, exports, deletes and restores', async () => {
+    const created = await star('create', 'North', '--admin', 'north');
+    expect(created).toMatchObject({ code: 0 });
+    expect(created.said.slice(2, -1).map((line) => line.trim())).toEqual([
+      'tenant',
+      'administrator',
+      'settings',
+      'storage',
+      'iot-customer',
+      'face-library',
+      'first-area',
+      'enable',
+    ]);
+    const id = created.said[0]?.split(' ')[0] as string;
+    expect((await star('list', '--name', 'north')).said).toEqual([`${id}  enabled   North`]);
+    expect((await star('disable', id, '--reason', 'late')).said).toEqual([`${id}  disabled  North  (late)`]);
+    const file = join(folder, 'north.tar.gz');
+    expect((await star('export', id, '--to', file)).said[0]).toMatch(/north\.tar\.gz: \d+ rows of \d+ tables/);
+    expect((await star('delete', id, '--grace-days', '3')).said[0]).toMatch(/deleting {2}North {2}removed after/);
+    expect((await star('restore', id)).said).toEqual([`${id}  disabled  North`]);
+    expect((await star('status', id)).said.slice(0, 2)).toEqual([`${id}  disabled  North`, 'tenant.opening: done']);
+  });
+
+  it('says what Star refuses, and what was asked wrongly', async () => {
+    expect(await star('create', 'Again', '--admin', 'north')).toEqual({
+      code: 1,
+      said: ['Star refused: user.username_taken {"username":"north"}'],
+    });
+    expect(await star('enable', randomUUID())).toMatchObject({ code: 1 });
+    for (const wrong of [[], ['fly'], ['create', 'X'], ['enable'], ['constructor']])
+      await expect(star(...wrong)).rejects.toBeInstanceOf(UsageError);
+  });
 });
