@@ -5,6 +5,10 @@ import * as events from '../gen/events/v1/events';
 /** Topic to the message its records carry. A topic that is not here cannot be published. */
 export const topics = {
   'tenant.created.v1': events.TenantCreated,
+  'tenant.updated.v1': events.TenantUpdated,
+  'tenant.part.requested.v1': events.TenantPartRequested,
+  'tenant.part.finished.v1': events.TenantPartFinished,
+  'config.updated.v1': events.ConfigUpdated,
   'device.registered.v1': events.DeviceRegistered,
   'device.status.changed.v1': events.DeviceStatusChanged,
   'device.telemetry.v1': events.DeviceTelemetry,
@@ -55,5 +59,8 @@ export const objectKeys = {
   auditHead: (tenantId: string, day: string) => `${tenantId}/audit/heads/${day}.jws`,
   /** Embeddings of a deleted person, until every box has forgotten them. */
   deletion: (tenantId: string, personId: string) => `${tenantId}/deletions/${personId}.json`,
+  /** Made when the tenant is opened: whose the prefix is. */
+  tenant: (tenantId: string) => `${tenantId}/tenant.json`,
+  exported: (tenantId: string, jobId: string, name: string) => `${tenantId}/exports/${jobId}/${name}`,
   query: (tenantId: string, searchId: string) => `${tenantId}/queries/${searchId}.json`,
 };

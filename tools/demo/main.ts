@@ -77,6 +77,7 @@ async function run(): Promise<void> {
   for (const failure of failures) screen.say(`FAILED: ${failure}`);
   screen.say();
   screen.say(`The console: ${world.url}   log in as ${world.login.username} / ${world.login.password}`);
+  screen.say('The provider, who opens tenants, is "platform" with the same password.');
   if (flags.json) console.log(JSON.stringify(figures(one, two, accept)));
   if (flags.once) return void (await leave(failures.length > 0 ? 1 : 0));
   screen.say('Ctrl-C stops everything; the data stays in .star/ for next time.');

@@ -108,6 +108,7 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
       STAR_FIRST_TENANT: 'Two Courts',
       STAR_FIRST_ADMIN: adminName,
       STAR_FIRST_PASSWORD: identity.password,
+      STAR_PLATFORM_PASSWORD: identity.password,
       ...options.env,
     },
   });

@@ -15,7 +15,9 @@ import SearchList from './searches/SearchList.vue';
 import AccountPage from './session/AccountPage.vue';
 import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
+import SettingsPage from './settings/SettingsPage.vue';
 import SoftwarePage from './software/SoftwarePage.vue';
+import TenantList from './tenants/TenantList.vue';
 import UserList from './users/UserList.vue';
 
 /** The first page of the menu that the reader may see. */
@@ -28,12 +30,12 @@ export function createRouter(): VueRouter {
   Vue.use(VueRouter);
   const router = new VueRouter({
     routes: [
-      { path: '/', redirect: '/searches' },
+      { path: '/', redirect: home },
       { path: '/log-in', component: LogIn, meta: { open: true } },
-      { path: '/searches', component: SearchList, meta: { menu: 'searches', icon: 'el-icon-search' } },
+      { path: '/searches', component: SearchList, meta: { menu: 'searches', icon: 'el-icon-search', needs: 'searches.read' } },
       { path: '/searches/new', component: SearchForm },
       { path: '/searches/:id([0-9a-f-]{36})', component: SearchDetail, props: true },
-      { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user' } },
+      { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user', needs: 'people.read' } },
       { path: '/people/calibration', component: CalibrationPage },
       { path: '/people/deletions', component: DeletionList },
       { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
@@ -44,7 +46,10 @@ export function createRouter(): VueRouter {
       { path: '/api-keys', component: ApiKeyList, meta: { menu: 'apiKeys', icon: 'el-icon-key', needs: 'keys.read' } },
       { path: '/audit', component: AuditPage, meta: { menu: 'audit', icon: 'el-icon-document', needs: 'audit.read' } },
       { path: '/account', component: AccountPage },
-      { path: '*', redirect: '/searches' },
+      { path: '/tenants', component: TenantList, meta: { menu: 'tenants', icon: 'el-icon-office-building', needs: 'tenants.read' } },
+      { path: '/tenants/:tenantId([0-9a-f-]{36})/settings', component: SettingsPage, props: true },
+      { path: '/settings', component: SettingsPage, meta: { menu: 'settings', icon: 'el-icon-setting', needs: 'settings.read' } },
+      { path: '*', redirect: '/' },
     ],
   });
   router.beforeEach((to, _from, next) => {

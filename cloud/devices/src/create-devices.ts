@@ -2,6 +2,7 @@ import {
   type Audit,
   type Bus,
   type Database,
+  doTenantPart,
   type FirstTime,
   type LimitsOf,
   type Log,
@@ -14,6 +15,8 @@ import {
 import type { AreasPort } from './areas';
 import { setSharedAttributes } from './attributes/device-attributes';
 import { changeCamera, readCameraRefs, readCameras } from './cameras/manage-cameras';
+import { deleteCustomer, insertCustomer } from './customers/customer.store';
+import { followTenant } from './customers/follow-tenant';
 import { createDeviceHub } from './device-hub';
 import { changeEdge, readEdge, readEdgeRefs, readEdgeRpcs, readEdges, removeEdge } from './edges/manage-edges';
 import { issueProvisioningKey, readProvisioningKeys, readRefusedEdges, removeProvisioningKey } from './edges/manage-provisioning-keys';
@@ -84,6 +87,16 @@ export function createDevices(deps: DevicesDeps) {
     sessionCount: hub.sessionCount,
     requestTask: requestTask({ db, firstTime, writeEvent, dispatcher: hub.dispatcher, connectedHere: hub.connectedHere, log }),
     applyRecorderReport: applyRecorderReport({ db, firstTime, log, limitsOf }),
+    followTenant: followTenant({ db, firstTime }),
+    doTenantPart: doTenantPart({
+      database: db,
+      objects: deps.objects,
+      writeEvent,
+      firstTime,
+      service: 'devices',
+      prepare: async (tx, tenantId, name) => void (await insertCustomer(tx, tenantId, name)),
+      discard: async (tx, tenantId) => void (await deleteCustomer(tx, tenantId)),
+    }),
     askEdge: askEdge({ db, dispatcher: hub.dispatcher, answers: hub.answers }),
     listCameraRefs: readCameraRefs({ db }),
     setSharedAttributes: setSharedAttributes({ db }),

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Database, LimitsOf, Log, Objects, SecretBox, WriteEvent, WriteEvents } from '@star/platform';
 import type { AreasPort } from './areas';
 import { pushSharedAttributes, readDeviceAttributes, saveClientAttributes } from './attributes/device-attributes';
+import { sendAwayClosed } from './customers/send-away';
 import { logIn } from './edges/log-in';
 import { Presence } from './edges/presence';
 import { provisionEdge } from './edges/provision-edge';
@@ -97,6 +98,8 @@ export function createDeviceHub(deps: DeviceHubDeps) {
     orphaned: (session) => session.close(closeReasons.administrativeAction),
   });
 
+  const customers = sendAwayClosed({ db, log, sessions: () => hub.sessions() });
+
   /** One push at a time per edge, and each reads the values anew, so the last one always says what is true. */
   const pushes = new Map<string, Promise<void>>();
   const pushAttributes = (edgeId: string, keys: readonly string[] | 'all'): Promise<void> => {
@@ -131,6 +134,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
       if (payload !== '') return;
       dispatcher.wakeAll();
       answers.lookAgain();
+      customers.lookAtAll();
       for (const session of hub.sessions()) void pushAttributes(session.edge.id, 'all');
       return;
     }
@@ -143,6 +147,8 @@ export function createDeviceHub(deps: DeviceHubDeps) {
         return void pushAttributes(signal.edgeId, signal.keys);
       case 'tenantAttributes':
         return void pushToTenant(signal.tenantId, signal.keys);
+      case 'tenantClosed':
+        return customers.closed(signal.tenantId);
       case 'takenOver':
         if (signal.hubId === hubId) hub.session(signal.edgeId)?.close(closeReasons.sessionTakenOver);
         return;

@@ -18,4 +18,14 @@ export class DevicesConsumer {
   recorderReported(record: BusRecord<'device.recorder.reported.v1'>) {
     return this.devices.applyRecorderReport(record);
   }
+
+  @OnEvent('tenant.updated.v1', devicesGroup)
+  tenantUpdated(record: BusRecord<'tenant.updated.v1'>) {
+    return this.devices.followTenant(record);
+  }
+
+  @OnEvent('tenant.part.requested.v1', devicesGroup)
+  tenantPart(record: BusRecord<'tenant.part.requested.v1'>) {
+    return this.devices.doTenantPart(record);
+  }
 }

@@ -8,6 +8,8 @@ export const devicesErrors = defineErrors({
   /** It has a session and did not answer in time. */
   'edge.timeout': 'timeout',
   'edge.busy': 'limited',
+  /** The tenant is not enabled; its boxes come in again when it is. */
+  'customer.closed': 'unavailable',
   'recorder.not_found': 'not_found',
   'recorder.name_taken': 'conflict',
   'recorder.time_zone_unknown': 'unprocessable',

@@ -65,6 +65,14 @@ describe('analytics on chdb, through the real client', () => {
     expect(await codeOf(of(mine).remove('passages', 'tenant_id', '1 OR 1'))).toBe('analytics.row_invalid');
   });
 
+  test('all rows of a tenant are deleted in every table, and counted', async () => {
+    const [mine, theirs] = [randomUUID(), randomUUID()];
+    for (const tenant of [mine, theirs]) await of(tenant).insert('passages', [passage('a'), passage('b')], 't');
+    expect(await of(mine).removeAll()).toMatchObject({ passages: 2 });
+    expect(await of(mine).removeAll()).toEqual({});
+    expect([await of(mine).query(allOf), await of(theirs).query(allOf)]).toEqual([[], expect.objectContaining({ length: 2 })]);
+  });
+
   test('SQL without the tenant, and SQL that would change something, is refused', async () => {
     const tenant = of(randomUUID());
     expect(await codeOf(tenant.query('SELECT 1'))).toBe('analytics.tenant_missing');

@@ -86,6 +86,23 @@ export function objectsContract(name: string, open: () => Promise<{ objects: Obj
       expect(await objects.head(tenant, keyOf('gone/below'))).toBeUndefined();
     });
 
+    test('all of a tenant is deleted at once, and nothing of another', async () => {
+      const [mine, theirs] = [randomUUID(), randomUUID()];
+      for (const [owner, key] of [
+        [mine, 'crops/x'],
+        [mine, 'people/a/b'],
+        [mine, 'crops'],
+        [theirs, 'crops/x'],
+      ] as const)
+        await objects.put(owner, `${owner}/${key}`, Buffer.from('x'), 'text/plain');
+      expect(await objects.deleteAll(mine)).toBe(3);
+      expect(await objects.deleteAll(mine)).toBe(0);
+      expect(await objects.head(mine, `${mine}/crops/x`)).toBeUndefined();
+      expect(await objects.head(theirs, `${theirs}/crops/x`)).toBeDefined();
+      for (const nobody of ['', '..', 'x', `${mine}/..`])
+        await expect(objects.deleteAll(nobody)).rejects.toMatchObject({ code: 'object.key_invalid' });
+    });
+
     test.each([
       ['another tenant', `${other}/crops/x`],
       ['no tenant', 'crops/x'],

@@ -1,4 +1,4 @@
-import { type Caller, who } from '@star/platform';
+import { type AuditEntry, type Caller, who } from '@star/platform';
 import { cancelTaskParams, objectKeys, type Search } from '@stardipper/proto';
 import { endApproval } from './approval.store';
 import { deleteDoomed } from './delete-doomed';
@@ -19,37 +19,41 @@ const cancellable: ReadonlySet<SearchState> = new Set(['draft', 'awaiting_approv
 export const cancelSearch =
   (deps: SearchDeps) =>
   async (caller: Caller, searchId: string): Promise<Search> => {
-    const { tenantId } = caller;
-    await deps.database.tenant(tenantId, async (tx) => {
-      const search = await lockSearch(tx, searchId);
-      if (!search) throw searchError('search.not_found', { searchId });
-      if (search.state === 'cancelled') return;
-      if (!cancellable.has(search.state)) throw searchError('search.already_final', { state: search.state });
-      const working = (await tasksOf(tx, [searchId])).filter((task) => !isFinalTask(task.state));
-      for (const task of working) {
-        await deps.writeEvent(tx, {
-          topic: 'search.task.requested.v1',
-          key: commandKey(tenantId, task.edge_id),
-          tenantId,
-          message: {
-            searchId,
-            taskId: task.id,
-            edgeId: task.edge_id,
-            method: 'cancelTask',
-            paramsJson: JSON.stringify(cancelTaskParams.parse({ taskId: task.id })),
-            expiresAtMs: task.expires_at.getTime(),
-          },
-        });
-      }
-      const now = deps.now();
-      const { userId, username } = caller;
-      await endApproval(tx, searchId, { state: 'withdrawn', at: now, by: { userId, username } });
-      await writeSearchState(tx, searchId, { state: 'cancelled', cancelledAt: now, finishedAt: working.length === 0 ? now : null });
-      await announceChange(tx, searchId);
-      await deps.audit(tx, { ...who(caller), action: 'search.cancelled', subject: searchId });
-    });
-    return readSearch(deps)(tenantId, searchId);
+    await cancelAs(deps, who(caller), searchId);
+    return readSearch(deps)(caller.tenantId, searchId);
   };
+
+/** The same for whoever the audit log is to name. */
+export async function cancelAs(deps: SearchDeps, by: Omit<AuditEntry, 'action' | 'subject'>, searchId: string): Promise<void> {
+  const { tenantId, userId, username } = by;
+  await deps.database.tenant(tenantId, async (tx) => {
+    const search = await lockSearch(tx, searchId);
+    if (!search) throw searchError('search.not_found', { searchId });
+    if (search.state === 'cancelled') return;
+    if (!cancellable.has(search.state)) throw searchError('search.already_final', { state: search.state });
+    const working = (await tasksOf(tx, [searchId])).filter((task) => !isFinalTask(task.state));
+    for (const task of working) {
+      await deps.writeEvent(tx, {
+        topic: 'search.task.requested.v1',
+        key: commandKey(tenantId, task.edge_id),
+        tenantId,
+        message: {
+          searchId,
+          taskId: task.id,
+          edgeId: task.edge_id,
+          method: 'cancelTask',
+          paramsJson: JSON.stringify(cancelTaskParams.parse({ taskId: task.id })),
+          expiresAtMs: task.expires_at.getTime(),
+        },
+      });
+    }
+    const now = deps.now();
+    await endApproval(tx, searchId, { state: 'withdrawn', at: now, ...(userId !== undefined && { by: { userId, username } }) });
+    await writeSearchState(tx, searchId, { state: 'cancelled', cancelledAt: now, finishedAt: working.length === 0 ? now : null });
+    await announceChange(tx, searchId);
+    await deps.audit(tx, { ...by, action: 'search.cancelled', subject: searchId });
+  });
+}
 
 /**
  * Only drafts and what no box works on any more; otherwise `search.not_final`. The query document and the matches go

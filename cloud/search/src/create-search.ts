@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type LimitsOf, limitsByDefault } from '@star/platform';
+import { doTenantPart, type LimitsOf, limitsByDefault } from '@star/platform';
 import { isApprovalRequired } from './approval.store';
 import { decideApproval, lapseApprovals, readApprovalRule, readApprovals, setApprovalRule } from './approve-search';
 import { askBoxesToForget } from './ask-boxes-to-forget';
@@ -12,6 +12,8 @@ import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
 import { createSignals, followSearch } from './follow-search';
 import { keepPacksReady } from './keep-packs-ready';
+import { followTenant } from './library/follow-tenant';
+import { deleteLibrary, insertLibrary } from './library/library.store';
 import { readMatches, setVerdict } from './matches';
 import { readPackInUse } from './pack.read';
 import { addPhoto, changePerson, createPerson, deletePhoto, getPeople, getPerson } from './people';
@@ -82,6 +84,14 @@ export function createSearch(options: SearchOptions) {
     takeReport: takeReport(deps),
     takeRpcResult: takeRpcResult(deps),
     takeAssignment: takeAssignment(deps),
+    followTenant: followTenant(deps),
+    doTenantPart: doTenantPart({
+      ...deps,
+      service: 'search',
+      prepare: async (tx, tenantId) => void (await insertLibrary(tx, tenantId)),
+      discard: async (tx, tenantId) => void (await deleteLibrary(tx, tenantId)),
+      removeOutside: (tenantId) => deps.analytics.forTenant(tenantId).removeAll(),
+    }),
     expireTasks: expire,
     deleteDoomed: sweepDoomed,
     /** Hears changes for followers, sweeps, makes packs ready and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */

@@ -25,4 +25,14 @@ export class SearchConsumer {
   assigned(record: BusRecord<'software.assigned.v1'>) {
     return this.search.takeAssignment(record);
   }
+
+  @OnEvent('tenant.updated.v1', searchGroup)
+  tenantUpdated(record: BusRecord<'tenant.updated.v1'>) {
+    return this.search.followTenant(record);
+  }
+
+  @OnEvent('tenant.part.requested.v1', searchGroup)
+  tenantPart(record: BusRecord<'tenant.part.requested.v1'>) {
+    return this.search.doTenantPart(record);
+  }
 }

@@ -1,6 +1,7 @@
 import {
   type Analytics,
   type Bus,
+  type Cache,
   createLogger,
   createMetrics,
   type Database,
@@ -11,7 +12,9 @@ import {
   openAnalytics,
   openDatabase,
   openKafkaBus,
+  openLocalCache,
   openPostgresBus,
+  openRedisCache,
   type SigningKey,
   startRelay,
 } from '@star/platform';
@@ -31,6 +34,7 @@ export interface Base {
   readonly analytics: Analytics;
   readonly objects: DiskObjects;
   readonly identity: Identity;
+  readonly cache: Cache;
   /** Encrypts recorder passwords at rest. */
   readonly credentialsKey: Buffer;
   /** Signs the ends of audit chains. */
@@ -63,6 +67,9 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     database: 'star',
   });
   const objects = await openObjects(settings.STAR_DATA, settings.STAR_PUBLIC_URL);
+  const cache = settings.STAR_REDIS_URL
+    ? await openRedisCache({ url: settings.STAR_REDIS_URL, log })
+    : await openLocalCache({ db: database });
   return {
     settings,
     log,
@@ -72,12 +79,14 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     analytics,
     objects,
     identity: await openIdentity(settings, database, log),
+    cache,
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
     auditKey: await loadSigningKey(auditKeyPath(settings.STAR_DATA)),
     close: async () => {
       upkeep.abort();
       await Promise.all([upkept, relay.stop()]);
       await bus.close();
+      await cache.close();
       await analytics.close();
       await database.close();
     },

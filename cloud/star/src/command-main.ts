@@ -3,8 +3,9 @@
 import { readConfig } from '@star/platform';
 import { auditCommand } from './commands/audit';
 import { type Command, commandSettings, UsageError } from './commands/command';
+import { tenantsCommand } from './commands/tenants';
 
-const commands: Readonly<Record<string, Command>> = { audit: auditCommand };
+const commands: Readonly<Record<string, Command>> = { audit: auditCommand, tenants: tenantsCommand };
 
 const usage = () =>
   ['Usage:', ...Object.values(commands).flatMap((command) => command.usage.map((line) => `  star ${line}`)), ''].join('\n');

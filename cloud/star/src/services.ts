@@ -1,8 +1,21 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { countOnAreas, createDevices, type Devices, DevicesModule, devicesGrpcService, moveOnAreas } from '@star/devices';
-import { type AreasVisibleTo, firstTime, writeEvent, writeEvents } from '@star/platform';
+import { type AreasVisibleTo, type Caller, firstTime, SecretBox, writeEvent, writeEvents } from '@star/platform';
 import { connectMizar, createSearch, type EdgeDirectory, type Embedders, SearchModule } from '@star/search';
-import { AuditModule, createAudit, createTenants, holdArea, recordAudit, type Tenants, TenantsModule } from '@star/tenants';
+import {
+  AuditModule,
+  createAudit,
+  createTenantLife,
+  createTenants,
+  firstArea,
+  holdArea,
+  recordAudit,
+  type TenantLife,
+  TenantLifeModule,
+  type Tenants,
+  TenantsModule,
+  tenantStates,
+} from '@star/tenants';
 import { objectKeys } from '@stardipper/proto';
 import type { Base } from './base';
 import { connectPacks } from './connect-packs';
@@ -15,6 +28,8 @@ import type { Role } from './settings';
 export interface Services {
   readonly module: DynamicModule;
   readonly areasVisibleTo: AreasVisibleTo;
+  /** Whether a caller's tenant is in use. */
+  readonly admit: (caller: Caller) => Promise<void>;
   /** Before the HTTP application and its consumers: the first tenant, the hub, internal gRPC. Answers what others need to know. */
   start(): Promise<Record<string, unknown>>;
   /** After the HTTP application and its consumers have stopped. */
@@ -45,14 +60,15 @@ export function composeServices(base: Base, role: Role): Services {
   stops.push(async () => ended.abort());
   if (runs('tenants')) {
     const audit = composeAudit(base);
-    modules.push(TenantsModule.forRoot(tenants), AuditModule.forRoot(audit));
+    const life = composeTenantLife(base);
+    modules.push(TenantsModule.forRoot(tenants), AuditModule.forRoot(audit), TenantLifeModule.forRoot(life));
     const auditing = new AbortController();
     const audited = audit.run(auditing.signal);
     stops.push(() => {
       auditing.abort();
       return audited;
     });
-    starts.push(() => openFirstTenant(base, tenants));
+    starts.push(() => openFirstTenants(base, tenants, life));
   }
   const devices = runs('devices') ? composeDevices(base, tenants) : undefined;
   if (devices) {
@@ -79,6 +95,7 @@ export function composeServices(base: Base, role: Role): Services {
   return {
     areasVisibleTo: tenants.areasVisibleTo,
     module: { module: StarModule, imports: modules },
+    admit: tenantStates(base).admit,
     start: async () => Object.assign({}, ...(await Promise.all(starts.map((begin) => begin())))) as Record<string, unknown>,
     stop: async () => {
       await Promise.all(stops.map((end) => end()));
@@ -86,7 +103,9 @@ export function composeServices(base: Base, role: Role): Services {
   };
 }
 
-async function openFirstTenant({ settings }: Base, tenants: Tenants): Promise<Record<string, unknown>> {
+async function openFirstTenants({ settings }: Base, tenants: Tenants, life: TenantLife): Promise<Record<string, unknown>> {
+  const { STAR_PLATFORM_ADMIN: operator, STAR_PLATFORM_PASSWORD: platformPassword } = settings;
+  if (operator && platformPassword) await life.openPlatformTenant({ username: operator, password: platformPassword });
   const { STAR_FIRST_TENANT: name, STAR_FIRST_ADMIN: username, STAR_FIRST_PASSWORD: password } = settings;
   if (name && username && password)
     await tenants.createTenant({ name, admin: { username, displayName: username, password } }, { ifAbsent: true });
@@ -100,6 +119,21 @@ const composeAudit = (base: Base) =>
     key: base.auditKey,
     headsFolder: auditHeadsFolder(base.settings.STAR_DATA),
     log: base.log,
+  });
+
+const composeTenantLife = (base: Base): TenantLife =>
+  createTenantLife({
+    database: base.database,
+    objects: base.objects,
+    cache: base.cache,
+    log: base.log,
+    secrets: new SecretBox(base.credentialsKey),
+    writeEvent,
+    firstTime,
+    audit: recordAudit,
+    identity: base.identity.admin,
+    areas: firstArea,
+    now: () => new Date(),
   });
 
 function composeDevices(base: Base, tenants: Tenants): Devices {

@@ -40,6 +40,8 @@ export const starSettings = z.object({
   /** An external PostgreSQL; both or neither. Without them one is started under STAR_DATA. */
   STAR_DATABASE_URL: z.url().optional(),
   STAR_DATABASE_OWNER_URL: z.url().optional(),
+  /** Redis for the cache of several machines; without it processes keep what they know in memory and tell each other over PostgreSQL. */
+  STAR_REDIS_URL: z.url().optional(),
   /** An external ClickHouse; without it chdb is started under STAR_DATA. */
   STAR_CLICKHOUSE_URL: z.url().optional(),
   STAR_CLICKHOUSE_USER: z.string().default('default'),
@@ -60,6 +62,9 @@ export const starSettings = z.object({
   STAR_FIRST_TENANT: z.string().optional(),
   STAR_FIRST_ADMIN: z.string().default('admin'),
   STAR_FIRST_PASSWORD: z.string().min(8).optional(),
+  /** The provider's own first user, who opens and looks after tenants; made at the first start with this password, otherwise not. */
+  STAR_PLATFORM_ADMIN: z.string().default('platform'),
+  STAR_PLATFORM_PASSWORD: z.string().min(8).optional(),
   /** How long an operator can look at calls to boxes that have ended. */
   STAR_RPC_KEEP_DAYS: keepDays,
   STAR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -96,6 +101,9 @@ export const appSettings = z.object({
   STAR_FIRST_TENANT: z.string().optional(),
   STAR_FIRST_ADMIN: z.string().optional(),
   STAR_FIRST_PASSWORD: z.string().optional(),
+  STAR_PLATFORM_ADMIN: z.string().optional(),
+  STAR_PLATFORM_PASSWORD: z.string().optional(),
+  STAR_REDIS_URL: z.url().optional(),
   /** Of the devices service, for the others; shape `services` only. */
   STAR_DEVICES_ADDRESS: z.string().optional(),
   /** Base addresses of the services, for the gateway. */

@@ -24,6 +24,21 @@ export const tenantErrors = defineErrors({
   'grant.not_found': 'not_found',
   'grant.exists': 'conflict',
   'user.unknown': 'unprocessable',
+  'tenant.not_found': 'not_found',
+  /** The id was given to another tenant before. */
+  'tenant.id_taken': 'conflict',
+  /** Not in this `state`. */
+  'tenant.wrong_state': 'conflict',
+  /** The provider's own tenant cannot be disabled or deleted. */
+  'tenant.is_platform': 'conflict',
+  'tenant.not_exported': 'not_found',
+  /** A service's part of the export is gone; it is collected anew. */
+  'tenant.export_incomplete': 'unavailable',
+  /** Somebody else has changed them meanwhile; `version` is in force now. */
+  'settings.changed': 'conflict',
+  /** These `parts` are the provider's to change. */
+  'settings.not_yours': 'forbidden',
+  'settings.version_missing': 'invalid',
   'audit.cursor_invalid': 'invalid',
 });
 

@@ -1,5 +1,6 @@
 import { areas, roles } from './areas.en';
 import { errors } from './errors.en';
+import { settings, tenants } from './tenants.en';
 
 export const en = {
   menu: {
@@ -12,6 +13,8 @@ export const en = {
     approvals: 'Approvals',
     audit: 'Audit',
     apiKeys: 'API keys',
+    tenants: 'Tenants',
+    settings: 'Settings',
     account: 'My account',
     logOut: 'Log out',
   },
@@ -74,6 +77,9 @@ export const en = {
   units: { hours: '{n} h', minutes: '{n} min', seconds: '{n} s' },
   /** Fields of requests, as forms name them. */
   fields: {
+    timeZone: 'Time zone',
+    admin: 'Administrator',
+    settings: 'Settings',
     name: 'Name',
     note: 'Note',
     purpose: 'Purpose',
@@ -336,6 +342,8 @@ export const en = {
     sessionsHint: 'How many downloads the recorder bears beside its own work.',
     fieldMissing: 'Fill this in.',
   },
+  tenants,
+  settings,
   areas,
   roles,
   software: {

@@ -1,6 +1,7 @@
 import { areas, roles } from './areas.zh';
 import type { en } from './en';
 import { errors } from './errors.zh';
+import { settings, tenants } from './tenants.zh';
 
 export const zh: typeof en = {
   menu: {
@@ -13,6 +14,8 @@ export const zh: typeof en = {
     approvals: '审批',
     audit: '审计',
     apiKeys: 'API 密钥',
+    tenants: '租户',
+    settings: '设置',
     account: '我的账户',
     logOut: '退出登录',
   },
@@ -74,6 +77,9 @@ export const zh: typeof en = {
   common: { cancel: '取消', save: '保存', remove: '删除', yes: '确定', close: '关闭', comma: '、' },
   units: { hours: '{n} 小时', minutes: '{n} 分', seconds: '{n} 秒' },
   fields: {
+    timeZone: '时区',
+    admin: '管理员',
+    settings: '设置',
     name: '名称',
     note: '备注',
     purpose: '用途',
@@ -320,6 +326,8 @@ export const zh: typeof en = {
     sessionsHint: '录像机在自身工作之外可承受的同时下载数。',
     fieldMissing: '请填写此项。',
   },
+  tenants,
+  settings,
   areas,
   roles,
   software: {

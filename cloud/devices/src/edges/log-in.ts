@@ -1,4 +1,5 @@
 import type { Database } from '@star/platform';
+import { requireOpenCustomer } from '../customers/follow-tenant';
 import type { Login } from '../hub/connack';
 import { lookupHashes, samePassword } from './credentials';
 import type { EdgeIdentity } from './edge';
@@ -6,7 +7,8 @@ import { type CredentialsRow, findCredentials } from './edge.store';
 
 /**
  * Whose login this is, by ThingsBoard's order: client id (with the user name, when there is one), then the user name
- * alone, which is also where access tokens are. Undefined: nobody's. Rejects while the database is away.
+ * alone, which is also where access tokens are. Undefined: nobody's. Rejects while the database is away or the tenant is not
+ * enabled.
  */
 export const logIn =
   ({ db }: { db: Database }) =>
@@ -19,7 +21,10 @@ export const logIn =
     if (username !== '') hashes.push(lookupHashes.name(username));
     if (hashes.length === 0) return undefined;
     for (const found of await db.system('device login', (tx) => findCredentials(tx, hashes)))
-      if (await fits(found, login)) return found.edge;
+      if (await fits(found, login)) {
+        await requireOpenCustomer(db, found.edge.tenantId);
+        return found.edge;
+      }
     return undefined;
   };
 

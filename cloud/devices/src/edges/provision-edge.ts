@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { AppError, type Database, isUniqueViolation, type LimitsOf, type Log, requireRoom, type WriteEvent } from '@star/platform';
 import { z } from 'zod';
 import { type AreasPort, holdEdgeArea } from '../areas';
+import { requireOpenCustomer } from '../customers/follow-tenant';
 import { BadPayload } from '../hub/payloads';
 import { queueNewEdge } from '../ota/assign-software';
 import { type Credentials, hashPassword, lookupHashOf, randomText, sameSecret } from './credentials';
@@ -56,6 +57,7 @@ export const provisionEdge =
     const request = parsed.data;
     const key = await db.system('provisioning', (tx) => findProvisioningKey(tx, request.provisionDeviceKey));
     if (!key || !sameSecret(request.provisionDeviceSecret, key.secretHash)) return notFound;
+    await requireOpenCustomer(db, key.tenantId);
     const credentials = chooseCredentials(request);
     if (!credentials) return failure;
     const { tenantId } = key;

@@ -11,6 +11,8 @@ const signal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('attributes'), edgeId: z.string(), keys: z.array(z.string()) }),
   /** The same of every edge of a tenant. */
   z.object({ kind: z.literal('tenantAttributes'), tenantId: z.string(), keys: z.array(z.string()) }),
+  /** Its tenant is not enabled any more. */
+  z.object({ kind: z.literal('tenantClosed'), tenantId: z.string() }),
   /** The device has connected to another hub. */
   z.object({ kind: z.literal('takenOver'), edgeId: z.string(), hubId: z.string() }),
   /** The edge or its credentials are gone. */

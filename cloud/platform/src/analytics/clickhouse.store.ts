@@ -107,6 +107,22 @@ export function openAnalytics(options: AnalyticsOptions): Analytics {
             }),
           );
         },
+        removeAll: () =>
+          outward(async () => {
+            const removed: Record<string, number> = {};
+            for (const table of await walls.tablesWithRows()) {
+              const counted = await client.query({
+                query: `SELECT count() AS rows FROM ${table} WHERE tenant_id = {tenant:UUID}`,
+                query_params: { tenant: tenantId },
+                format: 'JSONEachRow',
+              });
+              const [{ rows } = { rows: 0 }] = (await counted.json()) as { rows: number | string }[];
+              if (Number(rows) === 0) continue;
+              await client.command({ query: `DELETE FROM ${table} WHERE tenant_id = {tenant:UUID}`, query_params: { tenant: tenantId } });
+              removed[table] = Number(rows);
+            }
+            return removed;
+          }),
       };
     },
     ingest: async (table, rows, token) => {
@@ -165,6 +181,18 @@ class TenantWalls {
 
   forget(): void {
     this.#tables = undefined;
+  }
+
+  /** Of those with a `tenant_id`, the ones that are no views: what a view shows lies in another. */
+  async tablesWithRows(): Promise<string[]> {
+    const result = await this.client.query({
+      query: `SELECT DISTINCT c.table AS table FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database AND t.name = c.table
+              WHERE c.database = {database:String} AND c.name = 'tenant_id' AND t.engine LIKE '%MergeTree' ORDER BY table`,
+      query_params: { database: this.database },
+      format: 'JSONEachRow',
+    });
+    const rows = (await result.json()) as { table: string }[];
+    return rows.map((row) => row.table).filter((table) => identifier.test(table));
   }
 
   async #read(): Promise<string[]> {

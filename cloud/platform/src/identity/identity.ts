@@ -24,6 +24,8 @@ export const authErrors = defineErrors({
   'auth.token_expired': 'unauthenticated',
   'auth.forbidden': 'forbidden',
   'auth.unavailable': 'unavailable',
+  /** The caller's tenant is not in use: disabled, or about to be deleted. */
+  'auth.tenant_disabled': 'forbidden',
 });
 
 /** What every API key begins with; no token of ours does, being base64 of a JSON object. */

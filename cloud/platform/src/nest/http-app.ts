@@ -11,7 +11,7 @@ import type { TokenVerifier } from '../identity/identity';
 import type { DiskObjects } from '../objects/disk';
 import type { Log } from '../postgres/open-database';
 import type { Metrics } from '../telemetry/metrics';
-import { type AccessOf, AuthGuard, requireClassified } from './auth.guard';
+import { type AccessOf, type Admit, AuthGuard, requireClassified } from './auth.guard';
 import { describeAccess } from './describe-access';
 import { HEALTH, type HealthCheck, HealthController, type HealthState } from './health.controller';
 import { acceptJsonOnly } from './json-body';
@@ -43,6 +43,8 @@ export interface HttpAppOptions {
   /** What `/api/openapi.json` answers; this application's own description unless told. */
   readonly describe?: () => Promise<unknown>;
   readonly title?: string;
+  /** Asked about every caller whose token was right. */
+  readonly admit?: Admit;
   /** Serves `/objects/…` as well. */
   readonly objects?: DiskObjects;
   /** Hooks in front of every route, `/objects/…` among them. */
@@ -96,7 +98,7 @@ export async function createHttpApp(module: Type<unknown> | DynamicModule, optio
   if (options.metrics) measure(fastify, options.metrics);
   nest.useGlobalFilters(new ProblemFilter(options.log));
   const table = options.accessOf ?? accessOf;
-  nest.useGlobalGuards(new AuthGuard(options.verifier, table, options.areasVisibleTo));
+  nest.useGlobalGuards(new AuthGuard(options.verifier, table, options.areasVisibleTo, options.admit));
   options.entrance?.(fastify);
   if (options.objects) serveObjects(fastify, options.objects, options.log);
   await options.extend?.(fastify);

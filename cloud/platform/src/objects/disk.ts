@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { type ObjectFiles, type OpenObject, openObjectFiles } from './object-files';
-import { type Objects, objectErrors, requireContentType, requireKey } from './objects';
+import { type Objects, objectErrors, requireContentType, requireKey, requireTenant } from './objects';
 import { readGrant, signedPath } from './signature';
 
 export interface DiskObjectsOptions {
@@ -72,6 +72,10 @@ export async function openDiskObjects(options: DiskObjectsOptions): Promise<Disk
     delete: async (tenantId, key) => {
       requireKey(tenantId, key);
       await files.delete(key);
+    },
+    deleteAll: async (tenantId) => {
+      requireTenant(tenantId);
+      return files.deleteUnder(tenantId);
     },
     signedUrl: async (tenantId, key, verb, { expiresInS, maxBytes: limit, contentType }) => {
       requireKey(tenantId, key);

@@ -18,6 +18,8 @@ export interface ObjectFiles {
   write(key: string, body: Buffer | Readable, contentType: string, limits: { maxBytes: number; exactBytes?: number }): Promise<void>;
   open(key: string): Promise<OpenObject | undefined>;
   delete(key: string): Promise<void>;
+  /** Everything whose key begins with this part. */
+  deleteUnder(prefix: string): Promise<number>;
 }
 
 export interface OpenObject {
@@ -54,6 +56,16 @@ export async function openObjectFiles(folder: string): Promise<ObjectFiles> {
     delete: async (key) => {
       const path = pathOf(key);
       if (await removed(path)) await syncFolders(dirname(path), dirname(path));
+    },
+    deleteUnder: async (prefix) => {
+      const path = join(folder, 'stored', prefix);
+      const found = await readdir(path, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw error;
+      });
+      await rm(path, { recursive: true, force: true });
+      if (found.length > 0) await syncFolders(dirname(path), dirname(path));
+      return found.filter((name) => name.endsWith(ending)).length;
     },
   };
 }

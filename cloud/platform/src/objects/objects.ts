@@ -18,6 +18,8 @@ export interface Objects {
   getRange(tenantId: string, key: string, start: number, bytes: number): Promise<Buffer | undefined>;
   /** Nothing happens when there is none. */
   delete(tenantId: string, key: string): Promise<void>;
+  /** Everything under the tenant's prefix; answers how many there were. What is uploaded meanwhile may stay: call it again. */
+  deleteAll(tenantId: string): Promise<number>;
   /** An address that allows exactly this verb on exactly this key until it expires. */
   signedUrl(
     tenantId: string,
@@ -40,6 +42,11 @@ export const objectErrors = defineErrors({
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Starts with a letter or digit, so neither `..` nor a hidden file; `.object` is the disk's own ending. */
 const segment = /^[A-Za-z0-9][A-Za-z0-9._=-]{0,127}$/;
+
+/** For calls that name a tenant and no key. */
+export function requireTenant(tenantId: string): void {
+  if (!uuid.test(tenantId)) throw objectErrors.error('object.key_invalid');
+}
 
 /** S3 allows 1024 bytes; a path on disk 4096 with 255 per part. 2 to 10 parts, the first the tenant. */
 export function requireKey(tenantId: string, key: string): void {

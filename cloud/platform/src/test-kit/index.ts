@@ -4,3 +4,4 @@ export * from './browser';
 export * from './oidc-client';
 export * from './test-analytics';
 export * from './test-database';
+export * from './test-redis';

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { apiSettings } from './star-session';
 
 /** Of the environment, what commands need: the same names as Star itself has. */
-export const commandSettings = z.object({
+export const commandSettings = apiSettings.extend({
   /** Star's data folder; `.star` unless told, as the demo has it. */
   STAR_DATA: z
     .string()

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { createGunzip, createGzip } from 'node:zlib';
+import { type Caller, exportRows, type PartReport, type SagaDefinition, type StepContext, who } from '@star/platform';
+import { objectKeys, type TenantExport } from '@stardipper/proto';
+import { tenantError } from '../tenants.errors';
+import { partsOf } from './parts';
+import { partServices, type TenantLifeDeps, type WithSagas } from './ports';
+import { shownJob } from './read-tenants';
+import { tarHeader, tarPadding } from './tar';
+import { findTenant, forgetParts } from './tenant-life.store';
+
+export const exportKind = 'tenant.export';
+
+interface Export {
+  readonly tenantId: string;
+  readonly name: string;
+}
+
+const archiveName = 'tenant.tar.gz';
+const urlLifeS = 3600;
+
+/**
+ * Begins to collect the tenant's rows; while one export is at work another is not begun. Throws `tenant.not_found`, and
+ * `tenant.wrong_state` for one that is being opened or removed.
+ */
+export const exportTenant =
+  (deps: WithSagas) =>
+  async (caller: Caller, tenantId: string): Promise<TenantExport> => {
+    await deps.database.system('export a tenant', async (tx) => {
+      const row = await findTenant(tx, tenantId);
+      if (!row) throw tenantError('tenant.not_found', { tenantId });
+      if (!['enabled', 'disabled', 'deleting'].includes(row.state)) throw tenantError('tenant.wrong_state', { state: row.state });
+      const last = await deps.sagas.latest(tx, tenantId, exportKind);
+      if (last && !last.endedAt) return;
+      await deps.sagas.start(tx, { id: randomUUID(), kind: exportKind, tenantId, input: { tenantId, name: row.name } satisfies Export });
+      for (const log of new Set([caller.tenantId, tenantId]))
+        await deps.audit(tx, { ...who(caller), tenantId: log, action: 'tenant.exported', subject: tenantId });
+    });
+    return readExport(deps)(tenantId);
+  };
+
+/** The newest export. Throws `tenant.not_exported`. */
+export const readExport =
+  (deps: Pick<WithSagas, 'database' | 'sagas' | 'objects'>) =>
+  async (tenantId: string): Promise<TenantExport> => {
+    const job = await deps.database.system('look at an export', (tx) => deps.sagas.latest(tx, tenantId, exportKind));
+    if (!job) throw tenantError('tenant.not_exported', { tenantId });
+    const archive = job.steps.find((step) => step.name === 'archive');
+    const made = archive?.state === 'done' ? (archive.result as Archive) : undefined;
+    const there = made && (await deps.objects.head(tenantId, made.key));
+    return {
+      job: shownJob(job),
+      url: made && there ? await deps.objects.signedUrl(tenantId, made.key, 'GET', { expiresInS: urlLifeS }) : null,
+      sizeBytes: there?.sizeBytes ?? null,
+      rows: made?.rows ?? {},
+    };
+  };
+
+interface Archive {
+  readonly key: string;
+  readonly rows: Readonly<Record<string, number>>;
+}
+
+export const exportSaga = (deps: TenantLifeDeps): SagaDefinition<Export> => {
+  const { database, objects } = deps;
+  const forget = async ({ tenantId }: Export, { sagaId, stillMine }: StepContext) => {
+    for (const name of [archiveName, ...[...partServices, 'tenants'].map((service) => `${service}.jsonl.gz`)])
+      await objects.delete(tenantId, objectKeys.exported(tenantId, sagaId, name));
+    await database.tenant(tenantId, async (tx) => {
+      await stillMine(tx);
+      await forgetParts(tx, sagaId);
+    });
+  };
+  return {
+    kind: exportKind,
+    steps: [
+      { name: 'services', do: ({ name }, context) => partsOf(deps, context, 'export', partServices, name), undo: forget },
+      {
+        name: 'tenants',
+        do: ({ tenantId }, { sagaId }) => exportRows({ database, objects, service: 'tenants' }, tenantId, sagaId),
+        undo: forget,
+      },
+      { name: 'archive', do: ({ tenantId }, context) => pack(deps, tenantId, context), undo: forget },
+    ],
+  };
+};
+
+/** One tar of what the services wrote, a file each; streamed, since nobody knows how large a tenant is. */
+async function pack({ objects }: TenantLifeDeps, tenantId: string, { sagaId, results }: StepContext): Promise<Archive> {
+  const parts: Record<string, PartReport> = { ...(results.services as object), tenants: results.tenants as PartReport };
+  const key = objectKeys.exported(tenantId, sagaId, archiveName);
+  const archive = async function* () {
+    for (const [service, { key: part, bytes = 0 }] of Object.entries(parts).sort()) {
+      const object = part === undefined ? undefined : await objects.get(tenantId, part);
+      if (!object) throw tenantError('tenant.export_incomplete', { service });
+      yield tarHeader(`${service}.jsonl`, bytes);
+      yield* object.body.pipe(createGunzip());
+      yield tarPadding(bytes);
+    }
+    yield Buffer.alloc(1024);
+  };
+  await objects.put(tenantId, key, Readable.from(archive()).pipe(createGzip()), 'application/gzip');
+  for (const { key: part } of Object.values(parts)) if (part) await objects.delete(tenantId, part);
+  return { key, rows: Object.assign({}, ...Object.values(parts).map((part) => part.rows ?? {})) as Record<string, number> };
+}

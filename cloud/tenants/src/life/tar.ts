@@ -1,0 +1,21 @@
+/** A header of POSIX ustar: 512 bytes of fixed fields, numbers in octal text. */
+export function tarHeader(name: string, bytes: number): Buffer {
+  const header = Buffer.alloc(512);
+  const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, '0')}\0`;
+  header.write(name, 0, 100);
+  header.write(octal(0o600, 7), 100);
+  header.write(octal(0, 7), 108);
+  header.write(octal(0, 7), 116);
+  header.write(octal(bytes, 11), 124);
+  header.write(octal(0, 11), 136);
+  // The sum is taken with its own field full of blanks.
+  header.write(' '.repeat(8), 148);
+  header.write('0', 156);
+  header.write('ustar\x0000', 257);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return header;
+}
+
+/** What fills the last block of a file. */
+export const tarPadding = (bytes: number): Buffer => Buffer.alloc((512 - (bytes % 512)) % 512);
