@@ -58,14 +58,6 @@ export const en = {
     password: 'Temporary password of {name}',
     passwordHint: 'Shown only now. It must be changed at the first log-in.',
     done: 'Done.',
-    role: {
-      'tenant-admin': 'Administrator',
-      operator: 'Operator',
-      viewer: 'Viewer',
-      auditor: 'Auditor',
-      'platform-operator': 'Platform operator',
-      'platform-finance': 'Platform finance',
-    },
     roleHint: {
       'tenant-admin': 'boxes, cameras, users; sees nobody’s face',
       operator: 'enrols people and searches',

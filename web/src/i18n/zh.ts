@@ -59,14 +59,6 @@ export const zh: typeof en = {
     password: '{name} 的临时密码',
     passwordHint: '仅此时显示。首次登录时必须修改。',
     done: '已完成。',
-    role: {
-      'tenant-admin': '管理员',
-      operator: '操作员',
-      viewer: '查看者',
-      auditor: '审计员',
-      'platform-operator': '平台运营',
-      'platform-finance': '平台财务',
-    },
     roleHint: {
       'tenant-admin': '管理盒子、摄像头和用户；看不到人脸',
       operator: '登记人员并进行搜索',

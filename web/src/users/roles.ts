@@ -6,4 +6,4 @@ export const rolesToGive = (callersRoles: readonly string[]): readonly Role[] =>
   roles.filter((role) => !role.startsWith('platform-') || callersRoles.includes('platform-operator'));
 
 /** A role in the reader's words; one that is none of Star's is shown as it is. */
-export const roleName = (role: string): string => (i18n.te(`users.role.${role}`, 'en') ? (i18n.t(`users.role.${role}`) as string) : role);
+export const roleName = (role: string): string => (i18n.te(`roles.${role}`, 'en') ? (i18n.t(`roles.${role}`) as string) : role);

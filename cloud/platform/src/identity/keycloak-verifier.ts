@@ -1,5 +1,6 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { AppError } from '../errors/app-error';
+import { callerOfClaims, maxTokenLength } from './claims';
 import { authErrors, type Caller, type TokenVerifier } from './identity';
 
 import KeycloakConnect = require('keycloak-connect');
@@ -13,8 +14,6 @@ export interface KeycloakRealm {
   readonly realm: string;
 }
 
-/** Longer ones are not tokens of ours; checked before any parsing. */
-const maxTokenLength = 8192;
 const fetchTimeoutMs = 5000;
 /** A made-up key id must not become a request to the realm each time. */
 const askAgainMs = 5000;
@@ -24,14 +23,6 @@ const certs = z.object({
   keys: z.array(z.looseObject({ kid: z.string(), kty: z.string(), use: z.string().optional(), alg: z.string().optional() })).max(200),
 });
 const header = z.object({ kid: z.string().max(128) });
-const claims = z.object({
-  sub: z.string().min(1).max(128),
-  exp: z.number(),
-  tenant_id: z.uuid(),
-  preferred_username: z.string().min(1).max(256),
-  realm_access: z.object({ roles: z.array(z.string().max(128)).max(200) }).default({ roles: [] }),
-});
-
 /**
  * Checks a realm's access tokens with keycloak-connect: signature (RS256), issuer, audience `star`, type, expiry. The
  * keys are fetched here and handed to it one by one: its own fetching has no timeout, and an answer that is not JSON
@@ -79,10 +70,11 @@ function keyIdOf(token: string): string {
 }
 
 function callerOf(content: unknown): Caller {
-  const said = claims.safeParse(content);
-  if (!said.success) throw authErrors.error('auth.token_invalid', {}, said.error);
-  const { tenant_id, sub, preferred_username, realm_access } = said.data;
-  return { tenantId: tenant_id, userId: sub, username: preferred_username, roles: realm_access.roles };
+  try {
+    return callerOfClaims(content);
+  } catch (error) {
+    throw authErrors.error('auth.token_invalid', {}, error);
+  }
 }
 
 const managerWith = (url: string, realm: string, publicKey: string): KeycloakConnect.GrantManager => {

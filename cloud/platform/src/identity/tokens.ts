@@ -1,11 +1,8 @@
 import { createLocalJWKSet, createRemoteJWKSet, errors, importJWK, type JSONWebKeySet, jwtVerify, SignJWT } from 'jose';
-import { z } from 'zod';
 import { AppError } from '../errors/app-error';
+import { callerOfClaims, maxTokenLength } from './claims';
 import { authErrors, type Caller, type TokenVerifier } from './identity';
 import { publicPart, type SigningKey } from './signing-key';
-
-/** Longer ones are not tokens of ours; checked before any parsing. */
-const maxTokenLength = 8192;
 
 export interface TokenIssuerOptions {
   /** What `iss` says, as a Keycloak realm's address would. */
@@ -60,13 +57,6 @@ export interface TokenVerifierOptions {
   readonly nowMs?: () => number;
 }
 
-const keycloakClaims = z.object({
-  sub: z.string().min(1).max(128),
-  tenant_id: z.uuid(),
-  preferred_username: z.string().min(1).max(256),
-  realm_access: z.object({ roles: z.array(z.string().max(128)).max(200) }).default({ roles: [] }),
-});
-
 /** `auth.unavailable` (may be retried) when the realm's keys cannot be had; see TokenVerifier for the rest. */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const keys = options.keys instanceof URL ? createRemoteJWKSet(options.keys, { timeoutDuration: 5000 }) : createLocalJWKSet(options.keys);
@@ -84,8 +74,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
           currentDate: new Date(nowMs()),
           requiredClaims: ['exp', 'iat', 'sub'],
         });
-        const claims = keycloakClaims.parse(payload);
-        return { tenantId: claims.tenant_id, userId: claims.sub, username: claims.preferred_username, roles: claims.realm_access.roles };
+        return callerOfClaims(payload);
       } catch (error) {
         throw refusal(error);
       }

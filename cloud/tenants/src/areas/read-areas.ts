@@ -1,6 +1,6 @@
 import { type Caller, inScope, type Tx } from '@star/platform';
 import type { Area, AreaKind, Page } from '@stardipper/proto';
-import { z } from 'zod';
+import { afterCursor, cursorAt } from '../age-cursor';
 import { tenantError } from '../tenants.errors';
 import { type AreaRow, findArea, holdAreaRow, listAreas } from './area.store';
 import { idsOf } from './area-path';
@@ -48,8 +48,6 @@ async function countHanging(
   return sums;
 }
 
-const position = z.tuple([z.string().regex(/^\d{1,17}$/), z.uuid()]);
-
 /**
  * The tree as a list, oldest first; `parentId` says how it hangs together. Of those above the caller's areas the names are
  * shown and nothing else. A cursor that is none throws a ZodError, which the HTTP side answers as `request.invalid`.
@@ -57,7 +55,7 @@ const position = z.tuple([z.string().regex(/^\d{1,17}$/), z.uuid()]);
 export const readAreas =
   (deps: AreasDeps) =>
   async (caller: Caller, query: { cursor?: string; limit: number }): Promise<Page<Area>> => {
-    const after = query.cursor === undefined ? undefined : position.parse(Buffer.from(query.cursor, 'base64url').toString().split(' '));
+    const after = afterCursor(query.cursor);
     const scope = await deps.areasVisibleTo(caller, 'areas.read');
     const writing = await deps.areasVisibleTo(caller, 'areas.write');
     return deps.database.tenant(caller.tenantId, async (tx) => {
@@ -70,7 +68,7 @@ export const readAreas =
         items: page.map((row) =>
           shownArea(row, { hanging: counts.get(row.id), open: inScope(scope, row.id), writable: inScope(writing, row.id) }),
         ),
-        nextCursor: rows.length > page.length && last ? Buffer.from(`${last.micros} ${last.id}`).toString('base64url') : null,
+        nextCursor: rows.length > page.length && last ? cursorAt(last) : null,
       };
     });
   };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Caller, inScope, who } from '@star/platform';
 import type { createGrant, Grant, Page } from '@stardipper/proto';
 import { z } from 'zod';
+import { afterCursor, cursorAt } from '../age-cursor';
 import type { AreasDeps } from '../areas/deps';
 import { holdArea } from '../areas/read-areas';
 import { recordAudit } from '../audit';
@@ -63,19 +64,17 @@ export const withdrawGrant =
     deps.forgetAreas(tenantId);
   };
 
-const position = z.tuple([z.string().regex(/^\d{1,17}$/), z.uuid()]);
-
 /** Oldest first. A cursor that is none throws a ZodError, which the HTTP side answers as `request.invalid`. */
 export const readGrants =
   (deps: GrantsDeps) =>
   async (caller: Caller, query: GrantFilter & { cursor?: string; limit: number }): Promise<Page<Grant>> => {
-    const after = query.cursor === undefined ? undefined : position.parse(Buffer.from(query.cursor, 'base64url').toString().split(' '));
+    const after = afterCursor(query.cursor);
     const scope = await deps.areasVisibleTo(caller, 'grants.read');
     const rows = await deps.database.tenant(caller.tenantId, (tx) => listGrants(tx, caller.tenantId, scope, query, after, query.limit + 1));
     const page = rows.slice(0, query.limit);
     const last = page.at(-1);
     return {
       items: page.map(shown),
-      nextCursor: rows.length > page.length && last ? Buffer.from(`${last.micros} ${last.id}`).toString('base64url') : null,
+      nextCursor: rows.length > page.length && last ? cursorAt(last) : null,
     };
   };
