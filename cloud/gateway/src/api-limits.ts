@@ -14,6 +14,13 @@ export type ApiLimitsOf = (tenantId: string) => Promise<ApiLimits>;
 /** A console that follows ten searches and shows their crops makes some 300 calls a minute. */
 export const usualApiLimits: ApiLimits = { tenant: 12_000, user: 1_200, key: 3_000 };
 
+/** Nobody alone may use up what a tenant was given, unless that is little. */
+export const apiLimitsWithin = (tenantPerMinute: number): ApiLimits => ({
+  tenant: tenantPerMinute,
+  user: Math.min(tenantPerMinute, usualApiLimits.user),
+  key: Math.min(tenantPerMinute, usualApiLimits.key),
+});
+
 /** Of one address for all that name nobody: a log-in is one, and so is a token that does not work. */
 export const strangersPerMinute = 600;
 

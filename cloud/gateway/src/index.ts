@@ -1,5 +1,5 @@
 /** The one entrance for console and API. */
-export { type ApiLimits, type ApiLimitsOf, usualApiLimits } from './api-limits';
+export { type ApiLimits, type ApiLimitsOf, apiLimitsWithin, usualApiLimits } from './api-limits';
 export { gatewayErrors } from './gateway.errors';
 export { type EntranceOptions, guardEntrance } from './guard-entrance';
 export { type KongOptions, kongFile } from './kong';

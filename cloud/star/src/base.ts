@@ -42,6 +42,10 @@ export interface Base {
   close(): Promise<void>;
 }
 
+/** In Redis where the settings name one; otherwise in memory, with word of changes over the database. */
+export const openCache = ({ STAR_REDIS_URL: url }: AppSettings, db: Database, log: Logger): Promise<Cache> =>
+  url ? openRedisCache({ url, log }) : openLocalCache({ db });
+
 /** Opens database, bus, analytics, objects and identity as the settings say, with the relay and upkeep of the bus running. */
 export async function openBase(settings: AppSettings): Promise<Base> {
   const log = createLogger({ service: settings.STAR_ROLE, level: settings.STAR_LOG_LEVEL });
@@ -67,9 +71,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     database: 'star',
   });
   const objects = await openObjects(settings.STAR_DATA, settings.STAR_PUBLIC_URL);
-  const cache = settings.STAR_REDIS_URL
-    ? await openRedisCache({ url: settings.STAR_REDIS_URL, log })
-    : await openLocalCache({ db: database });
+  const cache = await openCache(settings, database, log);
   return {
     settings,
     log,

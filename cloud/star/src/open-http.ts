@@ -2,6 +2,8 @@
 
 import { Module } from '@nestjs/common';
 import {
+  type ApiLimitsOf,
+  apiLimitsWithin,
   countInMemory,
   countInRedis,
   describeAll,
@@ -13,13 +15,19 @@ import {
 } from '@star/gateway';
 import { createLogger, createMetrics, openDatabase } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
-import type { Base } from './base';
+import { settingsOf } from '@star/tenants';
+import { type Base, openCache } from './base';
 import { issuerOf, openVerifier } from './identity';
 import type { Services } from './services';
 import type { AppSettings } from './settings';
 
 @Module({})
 class GatewayModule {}
+
+const apiLimitsFrom =
+  (deps: Pick<Base, 'database' | 'cache'>): ApiLimitsOf =>
+  async (tenantId) =>
+    apiLimitsWithin((await settingsOf(deps)(tenantId)).settings.limits.apiCallsPerMinute);
 
 type Entrance = Pick<EntranceOptions, 'verifier' | 'metrics' | 'log'> & Partial<EntranceOptions>;
 
@@ -50,6 +58,7 @@ export function openServicesHttp(base: Base, services: Services, own: Partial<En
     ...addresses(settings),
     verifier: base.identity.verifier,
     areasVisibleTo: services.areasVisibleTo,
+    admit: services.admit,
     metrics,
     log,
     objects: base.objects,
@@ -60,7 +69,11 @@ export function openServicesHttp(base: Base, services: Services, own: Partial<En
       ...(all || settings.STAR_ROLE === 'search' ? { analytics: { run: () => base.analytics.ping() } } : {}),
     },
     entrance: (fastify) => {
-      if (all) guardEntrance(fastify, entrance(settings, { verifier: base.identity.verifier, metrics, log, ...own }));
+      if (all)
+        guardEntrance(
+          fastify,
+          entrance(settings, { verifier: base.identity.verifier, apiLimitsOf: apiLimitsFrom(base), metrics, log, ...own }),
+        );
     },
     extend: async (fastify) => {
       if (all || settings.STAR_ROLE === 'tenants') await base.identity.serve(fastify);
@@ -69,13 +82,14 @@ export function openServicesHttp(base: Base, services: Services, own: Partial<En
   });
 }
 
-/** The gateway stands on the other services, and on the database for API keys only: without it tokens work on. */
+/** The gateway stands on the other services, and on the database for API keys and limits only: without it tokens work on. */
 export async function openGatewayHttp(settings: AppSettings, own: Partial<EntranceOptions> = {}): Promise<HttpApp> {
   const upstreams = upstreamsOf(settings);
   const log = createLogger({ service: 'gateway', level: settings.STAR_LOG_LEVEL });
   const metrics = createMetrics({ service: 'gateway' });
   const database = openDatabase({ url: settings.STAR_DATABASE_URL, poolSize: 4, log });
   const verifier = await openVerifier(settings, database);
+  const cache = await openCache(settings, database, log);
   return createHttpApp(GatewayModule, {
     ...addresses(settings),
     verifier,
@@ -83,9 +97,13 @@ export async function openGatewayHttp(settings: AppSettings, own: Partial<Entran
     metrics,
     title: 'Star',
     describe: describeAll(upstreams),
-    entrance: (fastify) => guardEntrance(fastify, entrance(settings, { verifier, metrics, log, ...own })),
+    entrance: (fastify) =>
+      guardEntrance(fastify, entrance(settings, { verifier, apiLimitsOf: apiLimitsFrom({ database, cache }), metrics, log, ...own })),
     extend: async (fastify) => {
-      fastify.addHook('onClose', () => database.close());
+      fastify.addHook('onClose', async () => {
+        await cache.close();
+        await database.close();
+      });
       await passOn(fastify, { upstreams, metrics });
       if (settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, { issuer: issuerOf(settings) });
     },

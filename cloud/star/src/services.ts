@@ -1,20 +1,22 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { countOnAreas, createDevices, type Devices, DevicesModule, devicesGrpcService, moveOnAreas } from '@star/devices';
-import { type AreasVisibleTo, type Caller, firstTime, SecretBox, writeEvent, writeEvents } from '@star/platform';
+import { type AreasVisibleTo, firstTime, type LimitsOf, SecretBox, writeEvent, writeEvents } from '@star/platform';
+import type { Admit } from '@star/platform/nest';
 import { connectMizar, createSearch, type EdgeDirectory, type Embedders, SearchModule } from '@star/search';
 import {
   AuditModule,
+  admitCaller,
   createAudit,
   createTenantLife,
   createTenants,
   firstArea,
   holdArea,
   recordAudit,
+  settingsOf,
   type TenantLife,
   TenantLifeModule,
   type Tenants,
   TenantsModule,
-  tenantStates,
 } from '@star/tenants';
 import { objectKeys } from '@stardipper/proto';
 import type { Base } from './base';
@@ -28,8 +30,7 @@ import type { Role } from './settings';
 export interface Services {
   readonly module: DynamicModule;
   readonly areasVisibleTo: AreasVisibleTo;
-  /** Whether a caller's tenant is in use. */
-  readonly admit: (caller: Caller) => Promise<void>;
+  readonly admit: Admit;
   /** Before the HTTP application and its consumers: the first tenant, the hub, internal gRPC. Answers what others need to know. */
   start(): Promise<Record<string, unknown>>;
   /** After the HTTP application and its consumers have stopped. */
@@ -95,7 +96,7 @@ export function composeServices(base: Base, role: Role): Services {
   return {
     areasVisibleTo: tenants.areasVisibleTo,
     module: { module: StarModule, imports: modules },
-    admit: tenantStates(base).admit,
+    admit: admitCaller(base),
     start: async () => Object.assign({}, ...(await Promise.all(starts.map((begin) => begin())))) as Record<string, unknown>,
     stop: async () => {
       await Promise.all(stops.map((end) => end()));
@@ -136,6 +137,11 @@ const composeTenantLife = (base: Base): TenantLife =>
     now: () => new Date(),
   });
 
+const limitsFrom =
+  (base: Base): LimitsOf =>
+  async (tenantId) =>
+    (await settingsOf(base)(tenantId)).settings.limits;
+
 function composeDevices(base: Base, tenants: Tenants): Devices {
   return createDevices({
     db: base.database,
@@ -160,6 +166,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
           }),
         })),
       ),
+    limitsOf: limitsFrom(base),
     rpcKeepDays: base.settings.STAR_RPC_KEEP_DAYS,
     hub: { host: base.settings.STAR_HOST, port: base.settings.STAR_MQTT_PORT },
   });
@@ -176,6 +183,7 @@ function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embed
     embedders,
     audit: recordAudit,
     areasVisibleTo: tenants.areasVisibleTo,
+    limitsOf: limitsFrom(base),
     // A box that has not measured itself yet samples its cameras before it answers.
     settings: { estimateTimeoutMs: 15_000 },
     onEmbedError: (error) => base.log.warn({ err: error }, 'packs cannot be made ready or photos embedded at the moment; tried again'),

@@ -33,14 +33,15 @@ export const starSettings = z.object({
   /** Kafka brokers, comma separated; without them the bus is the log in PostgreSQL. */
   STAR_KAFKA_BROKERS: z.string().optional(),
   ...keycloak,
-  /** Where replicas of the gateway count calls together; without it each counts for itself. */
-  STAR_REDIS_URL: z.url().optional(),
   /** Addresses or networks of the proxies in front, comma separated: their `x-forwarded-for` is believed. */
   STAR_TRUSTED_PROXIES: z.string().optional(),
   /** An external PostgreSQL; both or neither. Without them one is started under STAR_DATA. */
   STAR_DATABASE_URL: z.url().optional(),
   STAR_DATABASE_OWNER_URL: z.url().optional(),
-  /** Redis for the cache of several machines; without it processes keep what they know in memory and tell each other over PostgreSQL. */
+  /**
+   * Redis for Star on several machines: the cache, and where replicas of the gateway count calls together. Without it
+   * processes keep what they know in memory, tell each other over PostgreSQL, and each counts for itself.
+   */
   STAR_REDIS_URL: z.url().optional(),
   /** An external ClickHouse; without it chdb is started under STAR_DATA. */
   STAR_CLICKHOUSE_URL: z.url().optional(),
@@ -103,7 +104,6 @@ export const appSettings = z.object({
   STAR_FIRST_PASSWORD: z.string().optional(),
   STAR_PLATFORM_ADMIN: z.string().optional(),
   STAR_PLATFORM_PASSWORD: z.string().optional(),
-  STAR_REDIS_URL: z.url().optional(),
   /** Of the devices service, for the others; shape `services` only. */
   STAR_DEVICES_ADDRESS: z.string().optional(),
   /** Base addresses of the services, for the gateway. */

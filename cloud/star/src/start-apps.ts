@@ -70,7 +70,6 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
     STAR_FIRST_PASSWORD: settings.STAR_FIRST_PASSWORD,
     STAR_PLATFORM_ADMIN: settings.STAR_PLATFORM_ADMIN,
     STAR_PLATFORM_PASSWORD: settings.STAR_PLATFORM_PASSWORD,
-    STAR_REDIS_URL: settings.STAR_REDIS_URL,
     STAR_LOG_LEVEL: settings.STAR_LOG_LEVEL,
   };
 }

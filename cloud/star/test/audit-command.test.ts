@@ -17,6 +17,7 @@ import {
 import { createAudit, recordAudit, tenantsMigrations } from '@star/tenants';
 import { Client } from 'pg';
 import { auditCommand } from '../src/commands/audit';
+import { commandSettings } from '../src/commands/command';
 import { auditHeadsFolder, auditKeyPath } from '../src/secrets';
 
 const tenantId = '0a000000-0000-4000-8000-000000000001';
@@ -26,7 +27,10 @@ let database: Database;
 
 const verify = async (...args: string[]) => {
   const said: string[] = [];
-  const code = await auditCommand.run(['verify', ...args], { settings: { STAR_DATA: data }, say: (line) => said.push(line) });
+  const code = await auditCommand.run(['verify', ...args], {
+    settings: commandSettings.parse({ STAR_DATA: data }),
+    say: (line) => said.push(line),
+  });
   return { code, said };
 };
 

@@ -8,12 +8,14 @@ import { Controller, Get, Module } from '@nestjs/common';
 import { createHttpApp } from '@star/platform/nest';
 import {
   accessOf,
+  featuredRoutes,
   grantable,
   limitedRoutes,
   type Permission,
   type PolicyRow,
   permissions,
   permissionsOfRole,
+  platformTenantId,
   policy,
   roles,
   topicPolicy,
@@ -21,7 +23,7 @@ import {
 import { deviceTopics } from '../../devices/src/hub/topics';
 import { Device } from '../../devices/test/world';
 import { eventually, type Furnished, furnish } from './support/furnish';
-import { bodyNamesThings, isStream, nameOf, namesThings, requestFor, rows } from './support/requests';
+import { bodyNamesThings, isProviders, isStream, nameOf, namesThings, requestFor, rows } from './support/requests';
 import { type Ask, startWholeStar, type WholeStar } from './support/whole-star';
 
 let star: WholeStar;
@@ -58,7 +60,9 @@ describe('the table', () => {
     const fastify = star.app.nest.getHttpAdapter().getInstance();
     for (const { method, path } of Object.values(policy).flat())
       expect([method, path, fastify.hasRoute({ method, url: path })]).toEqual([method, path, true]);
-    expect(limitedRoutes.filter((route) => accessOf(...(route.split(' ') as [string, string])) === undefined)).toEqual([]);
+    expect(
+      [...limitedRoutes, ...featuredRoutes].filter((route) => accessOf(...(route.split(' ') as [string, string])) === undefined),
+    ).toEqual([]);
   });
 
   it('stops the start of a service with a route that it does not name', async () => {
@@ -76,8 +80,7 @@ describe('the table', () => {
 
   it('uses every permission it knows, and lets every one be held by somebody', () => {
     const asked = new Set(rows.map((row) => row.access));
-    const later: Permission[] = ['tenants.read', 'tenants.write'];
-    expect(permissions.filter((permission) => !asked.has(permission)).filter((permission) => !later.includes(permission))).toEqual([]);
+    expect(permissions.filter((permission) => !asked.has(permission))).toEqual([]);
     const held = new Set(Object.values(permissionsOfRole).flat());
     expect(permissions.filter((permission) => !held.has(permission))).toEqual([]);
   });
@@ -108,7 +111,8 @@ describe.each(rows.map((row) => [nameOf(row), row] as const))('%s', (name, row) 
     found.nobody = await lets(ask());
     found.garbage = await lets(as('not.a.token', ask()));
     for (const role of roles) {
-      found[role] = await lets(as(await star.tokenFor({ tenantId: east.tenantId, roles: [role] }), ask()));
+      const tenantId = role.startsWith('platform-') ? platformTenantId : east.tenantId;
+      found[role] = await lets(as(await star.tokenFor({ tenantId, roles: [role] }), ask()));
       const permitted: readonly string[] = permissionsOfRole[role];
       expected[role] = row.access === 'public' || row.access === 'anyone' || permitted.includes(row.access);
     }
@@ -120,7 +124,11 @@ describe.each(rows.map((row) => [nameOf(row), row] as const))('%s', (name, row) 
     expect(found).toEqual(expected);
   });
 
-  if (namesThings(row))
+  if (isProviders(row))
+    it('is nothing for a tenant’s people, whatever roles they were given', async () => {
+      expect(await statusOf(row, as(east.token, requestFor(row, east)))).toBe(403);
+    });
+  else if (namesThings(row))
     it('is 404 about another tenant’s things', async () => {
       const foreign = requestFor(row, east);
       expect(await statusOf(row, as(west.token, foreign))).toBe(404);
@@ -136,7 +144,7 @@ describe.each(rows.map((row) => [nameOf(row), row] as const))('%s', (name, row) 
 });
 
 it('after all of that east still has everything it had', async () => {
-  for (const row of rows.filter((each) => each.method === 'GET' && namesThings(each)))
+  for (const row of rows.filter((each) => each.method === 'GET' && namesThings(each) && !isProviders(each)))
     expect([nameOf(row), await statusOf(row, as(east.token, requestFor(row, east)))]).toEqual([nameOf(row), 200]);
 });
 

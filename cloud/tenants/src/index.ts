@@ -13,12 +13,11 @@ export { type Audit as AuditLog, type AuditOptions, createAudit } from './create
 export { createTenant, type NewTenant, type OpenedTenant } from './create-tenant';
 export { createTenants, type Tenants } from './create-tenants';
 export type { TenantsDeps } from './deps';
+export { admitCaller } from './life/admit-caller';
 export { createTenantLife, type TenantLife, type TenantLifeOptions } from './life/create-tenant-life';
 export { firstArea } from './life/first-area';
-export { platformTenantId } from './life/platform-tenant';
 export type { FirstArea, TenantIdentity, TenantLifeDeps } from './life/ports';
 export { TenantLifeModule } from './life/tenant-life.module';
-export { tenantStates } from './life/tenant-states';
 export { settingsOf } from './settings/read-settings';
 export { tenantErrors } from './tenants.errors';
 export { TenantsModule } from './tenants.module';

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createUserAdmin, identityMigrations } from '@star/identity';
 import {
   type BusRecord,
   type Cache,
@@ -21,7 +22,6 @@ import {
   writeEvent,
 } from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
-import { createUserAdmin } from '@star/identity';
 import { firstArea, recordAudit, type TenantLifeDeps, tenantsMigrations } from '../src';
 import { openingSaga } from '../src/life/open-tenant';
 import { finishPart } from '../src/life/parts';
@@ -85,7 +85,10 @@ export interface LifeWorld {
 
 export async function lifeWorld(): Promise<LifeWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'star-tenant-life-'));
-  const database = await testDatabase([{ service: 'tenants', folder: tenantsMigrations }]);
+  const database = await testDatabase([
+    { service: 'identity', folder: identityMigrations },
+    { service: 'tenants', folder: tenantsMigrations },
+  ]);
   const objects = await openDiskObjects({ folder, secret: objectsSecret, publicUrl: 'http://star.test' });
   const cache = await openLocalCache({ db: database.db });
   const bus = await openPostgresBus({ db: database.db, pollMs: 50 });
@@ -128,7 +131,7 @@ export async function lifeWorld(): Promise<LifeWorld> {
       const tables = await database.db.system('test', (tx) =>
         tx.query<{ name: string }>(
           `SELECT table_schema || '.' || table_name AS name FROM information_schema.columns
-           WHERE column_name = 'tenant_id' AND table_schema = 'tenants' AND table_name NOT LIKE 'audit%' ORDER BY 1`,
+           WHERE column_name = 'tenant_id' AND table_schema IN ('identity', 'tenants') AND table_name NOT LIKE 'audit%' ORDER BY 1`,
         ),
       );
       const found: string[] = [];

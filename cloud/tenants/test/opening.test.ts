@@ -37,7 +37,7 @@ it('makes everything a tenant needs, and announces it', async () => {
       '1 in tenants.areas',
       '1 in tenants.settings',
       '1 in tenants.tenants',
-      '1 in tenants.users',
+      '1 in identity.users',
       `${customer.id} devices`,
       `${customer.id} search`,
       'objects',

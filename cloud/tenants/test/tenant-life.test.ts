@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { createTokenIssuer, createTokenVerifier, loadSigningKey, openLocalCache, SecretBox, type TokenIssuer } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
-import { defaultTenantSettings } from '@stardipper/proto';
-import { createTenantLife, platformTenantId, settingsOf, type TenantLife, TenantLifeModule, tenantStates } from '../src';
+import { defaultTenantSettings, platformTenantId } from '@stardipper/proto';
+import { admitCaller, createTenantLife, settingsOf, type TenantLife, TenantLifeModule } from '../src';
 import { aCustomer, type LifeWorld, lifeWorld } from './life-world';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
@@ -28,10 +28,9 @@ beforeAll(async () => {
     pace: { firstPauseMs: 10 },
     sweepEveryMs: 100,
   });
-  const states = tenantStates({ database: world.database.db, cache: world.cache });
   app = await createHttpApp(TenantLifeModule.forRoot(life), {
     verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
-    admit: states.admit,
+    admit: admitCaller({ database: world.database.db, cache: world.cache }),
     objects: world.objects,
   });
   base = await app.listen();
@@ -190,16 +189,17 @@ describe('tenants over REST', () => {
     const answer = await fetch(`${base}${pathname}${search}`);
     const tar = gunzipSync(Buffer.from(await answer.arrayBuffer()));
     const files = filesOf(tar);
-    expect(Object.keys(files)).toEqual(['devices.jsonl', 'search.jsonl', 'tenants.jsonl']);
+    expect(Object.keys(files)).toEqual(['devices.jsonl', 'search.jsonl', 'tenants.jsonl', 'users.jsonl']);
     const lines = (files['tenants.jsonl'] as string)
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { table: string; row: Record<string, unknown> });
     expect(new Set(lines.map((line) => line.row.tenant_id))).toEqual(new Set([id]));
-    const user = lines.find((line) => line.table === 'tenants.users')?.row;
-    expect(user).toMatchObject({ display_name: 'Guo Lin' });
-    expect(user).not.toHaveProperty('password_hash');
-    expect(done.rows).toMatchObject({ 'tenants.users': 1, 'tenants.areas': 1 });
+    const users = (files['users.jsonl'] as string).trim().split('\n');
+    expect(users.map((line) => JSON.parse(line))).toMatchObject([{ table: 'users', row: { tenantId: id, displayName: 'Guo Lin' } }]);
+    expect(users[0]).not.toContain('$scrypt');
+    expect(users[0]).not.toMatch(/"password\w*":"/);
+    expect(done.rows).toMatchObject({ users: 1, 'tenants.areas': 1 });
   });
 });
 

@@ -1,3 +1,4 @@
+export { featuredRoutes, featureOf } from './features';
 export * from './permissions';
 export type { Access, PolicyRow } from './route';
 export { accessOf, isAreaScoped, policy } from './routes';

@@ -64,6 +64,13 @@ export const permissionsOfRole: Readonly<Record<Role, readonly Permission[]>> = 
 
 const isRole = (name: string): name is Role => (roles as readonly string[]).includes(name);
 
+/** The provider's own tenant, the same in every installation: whose users open and look after all the others. */
+export const platformTenantId = '00000000-0000-4000-8000-000000000000';
+
+/** A tenant's people have no role of the platform, whatever an identity provider was made to say. */
+export const rolesWithin = (tenantId: string, held: readonly string[]): readonly string[] =>
+  tenantId === platformTenantId ? held : held.filter((role) => !role.startsWith('platform-'));
+
 /** Everything these roles hold together; names that are no role of ours hold nothing. */
 export const permissionsOf = (held: readonly string[]): ReadonlySet<Permission> =>
   new Set(held.filter(isRole).flatMap((role) => permissionsOfRole[role]));

@@ -6,7 +6,8 @@ const days = (least: number, usual: number) => z.int().min(least).max(3650).defa
 const count = (most: number, usual: number) => z.int().min(0).max(most).default(usual);
 
 /** Each a switch of something a tenant may or may not use. */
-export const featureNames = ['search', 'liveView', 'clips', 'evidenceExport', 'apiKeys', 'alerts'] as const;
+export const featureNames = ['search', 'apiKeys', 'modelPacks'] as const;
+export type Feature = (typeof featureNames)[number];
 
 const storage = z
   .strictObject({
@@ -20,11 +21,9 @@ const storage = z
 const features = z
   .strictObject({
     search: z.boolean().default(true),
-    liveView: z.boolean().default(false),
-    clips: z.boolean().default(true),
-    evidenceExport: z.boolean().default(true),
     apiKeys: z.boolean().default(true),
-    alerts: z.boolean().default(true),
+    /** Face model packs of its own. */
+    modelPacks: z.boolean().default(true),
   })
   .prefault({});
 
@@ -34,7 +33,8 @@ const limits = z
     cameras: count(1_000_000, 1000),
     people: count(10_000_000, 10_000),
     searchesInFlight: count(10_000, 20),
-    apiCallsPerMinute: z.int().min(1).max(1_000_000).default(1200),
+    /** Of the whole tenant. */
+    apiCallsPerMinute: z.int().min(1).max(1_000_000).default(12_000),
   })
   .prefault({});
 

@@ -20,6 +20,7 @@ export const errors = {
   auth_token_expired: 'Your session has ended. Log in again.',
   auth_token_invalid: 'Your session has ended. Log in again.',
   auth_token_missing: 'Log in first.',
+  auth_feature_off: 'This is switched off for your organisation. Ask your provider.',
   auth_tenant_disabled: 'Your organisation’s access is switched off at the moment. Ask your provider.',
   tenant_not_found: 'There is no such tenant.',
   tenant_id_taken: 'This tenant exists already under another name.',

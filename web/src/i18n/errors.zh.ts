@@ -20,6 +20,7 @@ export const errors = {
   auth_token_expired: '登录已过期，请重新登录。',
   auth_token_invalid: '登录已过期，请重新登录。',
   auth_token_missing: '请先登录。',
+  auth_feature_off: '贵单位未开通此功能，请联系运营方。',
   auth_tenant_disabled: '贵单位的访问目前已停用，请联系运营方。',
   tenant_not_found: '没有这个租户。',
   tenant_id_taken: '该租户已以其他名称存在。',

@@ -98,11 +98,8 @@ export const settings = {
   features: 'Features',
   feature: {
     search: 'Search for people',
-    liveView: 'Live view',
-    clips: 'Clips',
-    evidenceExport: 'Evidence packages',
     apiKeys: 'API keys',
-    alerts: 'Alerts',
+    modelPacks: 'Model packs of its own',
   },
   general: 'Place and billing',
   timeZone: 'Time zone',

@@ -84,7 +84,7 @@ export const settings = {
   limits: '限额',
   limit: { edges: '盒子', cameras: '摄像头', people: '人员', searchesInFlight: '同时检索数', apiCallsPerMinute: '每分钟 API 调用' },
   features: '功能',
-  feature: { search: '人员检索', liveView: '实时画面', clips: '视频片段', evidenceExport: '证据包', apiKeys: 'API 密钥', alerts: '告警' },
+  feature: { search: '人员检索', apiKeys: 'API 密钥', modelPacks: '自有模型包' },
   general: '时区与计费',
   timeZone: '时区',
   billingRules: '价目表',

@@ -1,3 +1,4 @@
+import { rolesWithin } from '@stardipper/proto';
 import { z } from 'zod';
 import type { Caller } from './identity';
 
@@ -16,5 +17,5 @@ const accessClaims = z.object({
 /** Of a token whose signature was right. Throws a ZodError for one that lacks any of it. */
 export function callerOfClaims(content: unknown): Caller {
   const { tenant_id, sub, preferred_username, realm_access } = accessClaims.parse(content);
-  return { tenantId: tenant_id, userId: sub, username: preferred_username, roles: realm_access.roles };
+  return { tenantId: tenant_id, userId: sub, username: preferred_username, roles: rolesWithin(tenant_id, realm_access.roles) };
 }

@@ -26,6 +26,8 @@ export const authErrors = defineErrors({
   'auth.unavailable': 'unavailable',
   /** The caller's tenant is not in use: disabled, or about to be deleted. */
   'auth.tenant_disabled': 'forbidden',
+  /** The caller's tenant may not use this at all. */
+  'auth.feature_off': 'forbidden',
 });
 
 /** What every API key begins with; no token of ours does, being base64 of a JSON object. */

@@ -9,8 +9,8 @@ const callers = new WeakMap<FastifyRequest, Caller>();
 /** The policy table: who may call the route with this method and pattern; undefined when it was never decided. */
 export type AccessOf = (method: string, path: string) => Access | undefined;
 
-/** Throws for a caller whose token is right and who may not come in all the same: the tenant is disabled. */
-export type Admit = (caller: Caller) => Promise<void>;
+/** Throws for a caller whose token is right and who may not come in all the same: the tenant is disabled, or has not this feature. */
+export type Admit = (caller: Caller, route: { readonly method: string; readonly path: string }) => Promise<void>;
 
 /** Who calls, on any route that is not public. */
 export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
@@ -60,7 +60,7 @@ export class AuthGuard implements CanActivate {
     const access = this.accessOf(request.method, url);
     if (access === 'public' || access === 'probe') return true;
     const caller = await identify(request, this.verifier);
-    await this.admit(caller);
+    await this.admit(caller, { method: request.method, path: url });
     const onAnArea = isPermission(access) && !holds(caller, access) && isAreaScoped(request.method, url);
     if (!onAnArea || !(await this.holdsSomewhere(caller, access))) requireAccess(caller, access);
     callers.set(request, caller);

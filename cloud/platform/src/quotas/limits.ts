@@ -1,4 +1,4 @@
-import type { Quota } from '@stardipper/proto';
+import { defaultTenantSettings, type Quota } from '@stardipper/proto';
 
 /** How many of each a tenant may have at one time. */
 export type Limits = Readonly<Record<Quota, number>>;
@@ -7,6 +7,6 @@ export type Limits = Readonly<Record<Quota, number>>;
 export type LimitsOf = (tenantId: string) => Promise<Limits>;
 
 /** Of a tenant for which nobody has decided otherwise. */
-export const defaultLimits: Limits = { edges: 1_000, cameras: 20_000, people: 10_000, searchesInFlight: 50 };
+export const defaultLimits: Limits = defaultTenantSettings.limits;
 
 export const limitsByDefault: LimitsOf = async () => defaultLimits;

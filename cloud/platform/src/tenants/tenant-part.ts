@@ -75,25 +75,39 @@ async function inTransaction(deps: TenantPartDeps, tx: Tx, tenantId: string, act
   }
 }
 
-/** JSON lines `{"table","row"}`, gzipped, written while they are read: memory does not grow with the tenant. */
-export async function exportRows(
+export interface ExportedPart {
+  readonly key: string;
+  readonly bytes: number;
+  readonly rows: Readonly<Record<string, number>>;
+}
+
+/** All rows of the tenant that a service keeps. */
+export const exportRows = (
   deps: Pick<TenantPartDeps, 'database' | 'objects' | 'service'>,
   tenantId: string,
   jobId: string,
-): Promise<{ key: string; bytes: number; rows: Record<string, number> }> {
-  const key = objectKeys.exported(tenantId, jobId, `${deps.service}.jsonl.gz`);
-  return deps.database.tenant(tenantId, async (tx) => {
-    const rows: Record<string, number> = {};
-    let bytes = 0;
-    const lines = async function* () {
-      for await (const page of readTenantRows(tx, deps.service)) {
-        rows[page.table] = (rows[page.table] ?? 0) + page.rows.length;
-        const text = page.rows.map((row) => `{"table":"${page.table}","row":${row}}\n`).join('');
-        bytes += Buffer.byteLength(text);
-        yield text;
-      }
-    };
-    await deps.objects.put(tenantId, key, Readable.from(lines()).pipe(createGzip()), 'application/gzip');
-    return { key, bytes, rows };
-  });
+): Promise<ExportedPart> =>
+  deps.database.tenant(tenantId, (tx) => writeExport(deps.objects, tenantId, jobId, deps.service, readTenantRows(tx, deps.service)));
+
+/** JSON lines `{"table","row"}`, gzipped, written while they are read: memory does not grow with the tenant. `rows` are JSON. */
+export async function writeExport(
+  objects: TenantPartDeps['objects'],
+  tenantId: string,
+  jobId: string,
+  part: string,
+  pages: AsyncIterable<{ readonly table: string; readonly rows: readonly string[] }>,
+): Promise<ExportedPart> {
+  const key = objectKeys.exported(tenantId, jobId, `${part}.jsonl.gz`);
+  const rows: Record<string, number> = {};
+  let bytes = 0;
+  const lines = async function* () {
+    for await (const page of pages) {
+      rows[page.table] = (rows[page.table] ?? 0) + page.rows.length;
+      const text = page.rows.map((row) => `{"table":"${page.table}","row":${row}}\n`).join('');
+      bytes += Buffer.byteLength(text);
+      yield text;
+    }
+  };
+  await objects.put(tenantId, key, Readable.from(lines()).pipe(createGzip()), 'application/gzip');
+  return { key, bytes, rows };
 }

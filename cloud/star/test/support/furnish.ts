@@ -24,6 +24,7 @@ export interface Furnished {
 }
 
 export type Thing =
+  | 'tenantId'
   | 'areaId'
   | 'userId'
   | 'grantId'
@@ -72,6 +73,7 @@ export async function furnish(star: WholeStar, name: string): Promise<Furnished>
   const { edgeId, recorderId, cameraId, provisioningKeyId, deviceToken } = box;
   const { searchId, matchId, cropUrl } = found;
   const ids = {
+    tenantId,
     areaId,
     userId,
     grantId,
@@ -95,7 +97,7 @@ export async function furnish(star: WholeStar, name: string): Promise<Furnished>
     deviceToken,
     ids,
     cropUrl,
-    secrets: [mark, tenantId, apiKey, deviceToken, ...Object.values(ids)],
+    secrets: [mark, apiKey, deviceToken, ...Object.values(ids)],
   };
 }
 

@@ -1,6 +1,6 @@
 /** For every route of the policy table: how to ask for it about somebody's things. A new route with ids or a body is added here, or `policy.test` fails. */
 import { gzipSync } from 'node:zlib';
-import { type PolicyRow, policy } from '@stardipper/proto';
+import { defaultTenantSettings, type PolicyRow, policy } from '@stardipper/proto';
 import type { Furnished, Thing } from './furnish';
 import type { Ask } from './whole-star';
 
@@ -11,6 +11,8 @@ export const rows: readonly PolicyRow[] = [...policy.tenants, ...policy.devices,
 export const nameOf = ({ method, path }: PolicyRow): string => `${method} ${path}`;
 /** Answers until its reader leaves. */
 export const isStream = ({ path }: PolicyRow): boolean => path.endsWith('/events');
+/** The provider's, who works on all tenants. */
+export const isProviders = ({ access }: PolicyRow): boolean => access === 'tenants.read' || access === 'tenants.write';
 /** Names something in its path. */
 export const namesThings = ({ path }: PolicyRow): boolean => path.includes(':');
 
@@ -27,11 +29,20 @@ type Body = (about: Furnished) => unknown;
 const range = { from: '2026-01-01T00:00:00Z', to: '2026-01-01T01:00:00Z' };
 const renamed: Body = () => ({ name: 'Renamed' });
 
+const settings: Body = () => ({ version: 0, settings: defaultTenantSettings });
+
 /** A body that is right in every way, about the things of `about`. */
 const bodies: Readonly<Record<string, Body>> = {
   'POST /api/v1/users': () => ({ username: `u-${Math.random()}`, displayName: 'X', roles: ['viewer'] }),
   'PATCH /api/v1/users/:userId': () => ({ displayName: 'Y' }),
   'POST /api/v1/users/:userId/password': () => ({}),
+  'POST /api/v1/tenants': () => ({
+    name: 'Garden',
+    admin: { username: `a-${Math.random()}`, displayName: 'X', password: 'a first password' },
+  }),
+  'POST /api/v1/tenants/:tenantId/disable': () => ({ reason: 'test' }),
+  'PUT /api/v1/tenants/:tenantId/settings': settings,
+  'PUT /api/v1/settings': settings,
   'POST /api/v1/areas': () => ({ kind: 'community', name: `Garden ${Math.random()}` }),
   'PATCH /api/v1/areas/:areaId': () => ({ name: `Garden ${Math.random()}` }),
   'POST /api/v1/areas/:areaId/move': () => ({ parentId: null }),
@@ -58,7 +69,13 @@ const bodies: Readonly<Record<string, Body>> = {
   'PUT /api/v1/approvals/rule': () => ({ required: false }),
   'POST /api/v1/searches/:searchId/matches/:matchId/verdict': () => ({ verdict: 'confirmed' }),
 };
-const bodiless = new Set(['POST /api/v1/searches/:searchId/start', 'POST /api/v1/searches/:searchId/cancel']);
+const bodiless = new Set([
+  'POST /api/v1/searches/:searchId/start',
+  'POST /api/v1/searches/:searchId/cancel',
+  'POST /api/v1/tenants/:tenantId/enable',
+  'POST /api/v1/tenants/:tenantId/restore',
+  'POST /api/v1/tenants/:tenantId/export',
+]);
 const mediaTypes: Readonly<Record<string, string>> = {
   'POST /api/v1/software/packages': 'application/gzip',
   'POST /api/v1/people/:personId/photos': 'image/jpeg',

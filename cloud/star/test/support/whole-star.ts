@@ -48,7 +48,7 @@ export interface WholeStar {
   readonly mqttPort: number;
   /** In process; for event streams use `address`, since they do not end. */
   ask(ask: Ask): Promise<Answer>;
-  /** Of somebody with all roles, unless told. */
+  /** Of somebody with all roles, unless told. Those of the platform are the platform tenant's people's only. */
   tokenFor(caller: Partial<Caller> & { readonly tenantId: string }): Promise<string>;
   close(): Promise<void>;
 }
@@ -77,6 +77,8 @@ export async function startWholeStar(): Promise<WholeStar> {
     STAR_CLICKHOUSE_PASSWORD: analytics.server.password,
     STAR_MIZAR: model.address,
     STAR_PACKS_ADDRESS: `unix:${join(folder, 'no-packs.sock')}`,
+    STAR_PLATFORM_ADMIN: 'platform',
+    STAR_PLATFORM_PASSWORD: 'platform secret',
     STAR_LOG_LEVEL: 'silent',
   });
   const base = await openBase(settings);

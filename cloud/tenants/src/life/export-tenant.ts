@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
-import { type Caller, exportRows, type PartReport, type SagaDefinition, type StepContext, who } from '@star/platform';
+import { type Caller, exportRows, type PartReport, type SagaDefinition, type StepContext, who, writeExport } from '@star/platform';
 import { objectKeys, type TenantExport } from '@stardipper/proto';
 import { tenantError } from '../tenants.errors';
 import { partsOf } from './parts';
@@ -65,7 +65,7 @@ interface Archive {
 export const exportSaga = (deps: TenantLifeDeps): SagaDefinition<Export> => {
   const { database, objects } = deps;
   const forget = async ({ tenantId }: Export, { sagaId, stillMine }: StepContext) => {
-    for (const name of [archiveName, ...[...partServices, 'tenants'].map((service) => `${service}.jsonl.gz`)])
+    for (const name of [archiveName, ...[...partServices, 'tenants', 'users'].map((service) => `${service}.jsonl.gz`)])
       await objects.delete(tenantId, objectKeys.exported(tenantId, sagaId, name));
     await database.tenant(tenantId, async (tx) => {
       await stillMine(tx);
@@ -81,14 +81,35 @@ export const exportSaga = (deps: TenantLifeDeps): SagaDefinition<Export> => {
         do: ({ tenantId }, { sagaId }) => exportRows({ database, objects, service: 'tenants' }, tenantId, sagaId),
         undo: forget,
       },
+      {
+        name: 'users',
+        do: ({ tenantId }, { sagaId }) => writeExport(objects, tenantId, sagaId, 'users', usersOf(deps, tenantId)),
+        undo: forget,
+      },
       { name: 'archive', do: ({ tenantId }, context) => pack(deps, tenantId, context), undo: forget },
     ],
   };
 };
 
+/** As the identity provider tells them, which keeps passwords to itself. */
+async function* usersOf({ identity }: TenantLifeDeps, tenantId: string) {
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const page: Awaited<ReturnType<typeof identity.listUsers>> = await identity.listUsers(tenantId, {
+      limit: 200,
+      ...(cursor && { cursor }),
+    });
+    yield { table: 'users', rows: page.items.map((user) => JSON.stringify({ tenantId, ...user })) };
+    cursor = page.nextCursor;
+  }
+}
+
 /** One tar of what the services wrote, a file each; streamed, since nobody knows how large a tenant is. */
 async function pack({ objects }: TenantLifeDeps, tenantId: string, { sagaId, results }: StepContext): Promise<Archive> {
-  const parts: Record<string, PartReport> = { ...(results.services as object), tenants: results.tenants as PartReport };
+  const parts: Record<string, PartReport> = {
+    ...(results.services as object),
+    tenants: results.tenants as PartReport,
+    users: results.users as PartReport,
+  };
   const key = objectKeys.exported(tenantId, sagaId, archiveName);
   const archive = async function* () {
     for (const [service, { key: part, bytes = 0 }] of Object.entries(parts).sort()) {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Caller, type SagaDefinition, type StepContext, who } from '@star/platform';
+import { type Caller, identityErrors, type SagaDefinition, type StepContext, who } from '@star/platform';
 import { type CreateTenant, defaultTenantSettings, objectKeys, type TenantDetail } from '@stardipper/proto';
 import { deleteSettings, insertFirstSettings } from '../settings/settings.store';
 import { tenantError } from '../tenants.errors';
@@ -30,7 +30,7 @@ export const openTenant =
     const tenantId = input.id ?? randomUUID();
     const known = await deps.database.system('open a tenant', (tx) => findTenant(tx, tenantId));
     if (!known && (await deps.identity.findUser({ username: input.admin.username })))
-      throw tenantError('user.username_taken', { username: input.admin.username });
+      throw identityErrors.error('user.username_taken', { username: input.admin.username });
     await deps.database.system('open a tenant', async (tx) => {
       const inserted = !known && (await insertTenantRow(tx, { tenantId, name: input.name, kind: 'customer', state: 'opening' }));
       if (!inserted) {

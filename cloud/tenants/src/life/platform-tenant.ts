@@ -1,9 +1,7 @@
 import { isUniqueViolation } from '@star/platform';
+import { platformTenantId } from '@stardipper/proto';
 import type { TenantLifeDeps } from './ports';
 import { insertTenantRow } from './tenant-life.store';
-
-/** The provider's own tenant, the same in every installation: whose users open and look after all the others. */
-export const platformTenantId = '00000000-0000-4000-8000-000000000000';
 
 /** At every start: makes the platform tenant and its first operator, where they are not there yet. */
 export const openPlatformTenant =
