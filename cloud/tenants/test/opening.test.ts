@@ -129,8 +129,8 @@ describe('killed', () => {
   it.each(steps.flatMap((name) => [`after do ${name}`]))('%s: another replica finishes it', async (place) => {
     const { ended, id } = await killedAt(place);
     expect(ended).toBe('done');
-    const made = ['areas', 'settings', 'settings_history', 'tenants', 'users'].map((table) => `1 in tenants.${table}`);
-    expect(await world.left(id)).toEqual([...made, `${id} devices`, `${id} search`, 'objects']);
+    const made = ['identity.users', 'tenants.areas', 'tenants.settings', 'tenants.settings_history', 'tenants.tenants'];
+    expect(await world.left(id)).toEqual([...made.map((table) => `1 in ${table}`), `${id} devices`, `${id} search`, 'objects']);
   });
 
   it.each(steps.slice(0, -1).map((name) => `after undo ${name}`))('%s: another replica undoes the rest', async (place) => {
