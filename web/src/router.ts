@@ -28,9 +28,9 @@ const home = (routes: readonly RouteConfig[]): string =>
 export function createRouter(): VueRouter {
   // After the store's plugin, whose hook must run first: the first route already asks the session.
   Vue.use(VueRouter);
-  const router = new VueRouter({
+  const router: VueRouter = new VueRouter({
     routes: [
-      { path: '/', redirect: home },
+      { path: '/', redirect: () => home(router.options.routes ?? []) },
       { path: '/log-in', component: LogIn, meta: { open: true } },
       { path: '/searches', component: SearchList, meta: { menu: 'searches', icon: 'el-icon-search', needs: 'searches.read' } },
       { path: '/searches/new', component: SearchForm },

@@ -11,13 +11,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Module } from '@nestjs/common';
 import { createMetrics, createTokenIssuer, createTokenVerifier, loadSigningKey, type Metrics, type TokenIssuer } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
+import { platformTenantId } from '@stardipper/proto';
 import { countInMemory, describeAll, type EntranceOptions, guardEntrance, passOn, routes } from '../src';
 
 @Module({})
 class Nothing {}
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
-const tenantId = randomUUID();
+// Whose people may have every role there is.
+const tenantId = platformTenantId;
 let folder: string;
 let tokens: TokenIssuer;
 let app: HttpApp;

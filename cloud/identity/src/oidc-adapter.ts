@@ -7,6 +7,7 @@ import {
   findRecord,
   findSessionRecord,
   removeGrant,
+  removeGrantOf,
   removeRecord,
   type StoredRecord,
   sweepRecords,
@@ -51,8 +52,12 @@ export function createOidcAdapter(deps: Pick<IdentityDeps, 'database' | 'now'>):
     // No flow that has user codes is on.
     findByUserCode: async () => undefined,
     consume: async (id) => {
-      const used = await run((tx) => consumeRecord(tx, kind, hashOf(id), deps.now()));
-      // Two at once have both read it unused: the second is a reuse all the same.
+      const used = await run(async (tx) => {
+        const consumed = await consumeRecord(tx, kind, hashOf(id), deps.now());
+        // Two at once have both read it unused: the second is a reuse all the same, and ends what the first was given.
+        if (consumed === 0) await removeGrantOf(tx, kind, hashOf(id));
+        return consumed;
+      });
       if (used === 0) throw new errors.InvalidGrant(`${kind} already used`);
     },
     destroy: async (id) => {

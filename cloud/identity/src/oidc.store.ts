@@ -56,6 +56,13 @@ export const removeRecord = (tx: Tx, kind: string, idSha256: Buffer): Promise<nu
 export const removeGrant = (tx: Tx, grantId: string): Promise<number> =>
   tx.execute('DELETE FROM identity.oidc_records WHERE grant_id = $1', [grantId]);
 
+/** Everything of the grant that a record belongs to. */
+export const removeGrantOf = (tx: Tx, kind: string, idSha256: Buffer): Promise<number> =>
+  tx.execute(
+    'DELETE FROM identity.oidc_records WHERE grant_id = (SELECT grant_id FROM identity.oidc_records WHERE kind = $1 AND id_sha256 = $2)',
+    [kind, idSha256],
+  );
+
 /** Sessions, grants, codes and tokens. */
 export const removeRecordsOf = (tx: Tx, userId: string): Promise<number> =>
   tx.execute('DELETE FROM identity.oidc_records WHERE user_id = $1', [userId]);

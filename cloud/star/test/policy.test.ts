@@ -11,7 +11,6 @@ import {
   featuredRoutes,
   grantable,
   limitedRoutes,
-  type Permission,
   type PolicyRow,
   permissions,
   permissionsOfRole,
