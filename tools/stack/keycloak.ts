@@ -64,7 +64,7 @@ function fetchDistribution(folder: string): string | undefined {
 /**
  * Takes some 20 s.
  * @param consoleUrl where the console's redirects may go, without a slash at the end
- * @param realmSettings more of what the realm file leaves open
+ * @param realmSettings more of what the realm file leaves open (`STAR_BRIDGE_URL`, …)
  */
 export async function startKeycloak(
   consoleUrl: string,
