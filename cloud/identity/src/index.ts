@@ -1,6 +1,7 @@
 /** The embedded identity provider: log-in, sessions, second factors, and the users it keeps. */
 import { join } from 'node:path';
 
+export { type BridgedService, type BridgeOptions, feishu, registerBridge, wechat } from './bridge';
 export type { IdentityDeps } from './deps';
 export { createRealm, registerRealm } from './mount';
 export { createUserAdmin } from './user-admin';

@@ -17,6 +17,7 @@ import { createLogger, createMetrics, openDatabase } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { settingsOf } from '@star/tenants';
 import { type Base, openCache } from './base';
+import { serveBridge } from './bridge';
 import { issuerOf, openVerifier } from './identity';
 import type { Services } from './services';
 import type { AppSettings } from './settings';
@@ -76,7 +77,10 @@ export function openServicesHttp(base: Base, services: Services, own: Partial<En
         );
     },
     extend: async (fastify) => {
-      if (all || settings.STAR_ROLE === 'tenants') await base.identity.serve(fastify);
+      if (all || settings.STAR_ROLE === 'tenants') {
+        await base.identity.serve(fastify);
+        await serveBridge(fastify, settings, log);
+      }
       if (all && settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, { issuer: issuerOf(settings) });
     },
   });

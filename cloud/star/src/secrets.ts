@@ -23,9 +23,11 @@ export async function makeSecrets(data: string): Promise<void> {
   for (const name of secretNames) await lastingSecret(data, name);
 }
 
-const secretNames = ['objects', 'credentials', 'identity'] as const;
+const secretNames = ['objects', 'credentials', 'identity', 'bridge'] as const;
 /** Signs the ends of audit chains; not the tokens' key, which may be changed. */
 export const auditKeyPath = (data: string): string => join(data, 'keys', 'audit.json');
 /** The signed heads of the audit log, day by day. */
 export const auditHeadsFolder = (data: string): string => join(data, 'audit-heads');
+/** Signs what the bridge tells Keycloak; nothing of Star believes it. */
+export const bridgeKeyPath = (data: string): string => join(data, 'keys', 'bridge.json');
 export const signingKeyPath = (data: string): string => join(data, 'keys', 'signing.json');

@@ -16,8 +16,46 @@ const keycloak = {
   STAR_KEYCLOAK_SECRET: z.string().min(16).optional(),
 };
 
-/** Settings of `star`; each is an environment variable. What has a default needs none. */
-export const starSettings = z.object({
+/** Log-in with Feishu and WeChat through that Keycloak: docs/guides/log-in-with-feishu-and-wechat.md. */
+const bridge = {
+  /** Of the client `keycloak` of our bridge; the realm file's STAR_BRIDGE_SECRET. */
+  STAR_BRIDGE_SECRET: z.string().min(32).optional(),
+  STAR_FEISHU_APP_ID: z.string().optional(),
+  STAR_FEISHU_APP_SECRET: z.string().optional(),
+  /** Without a slash at the end; Feishu's own unless told, for Lark `https://accounts.larksuite.com` and `https://open.larksuite.com`. */
+  STAR_FEISHU_ACCOUNTS_URL: z.url().optional(),
+  STAR_FEISHU_API_URL: z.url().optional(),
+  STAR_WECHAT_APP_ID: z.string().optional(),
+  STAR_WECHAT_APP_SECRET: z.string().optional(),
+  /** WeChat's own unless told, for a proxy on the way there. */
+  STAR_WECHAT_OPEN_URL: z.url().optional(),
+  STAR_WECHAT_API_URL: z.url().optional(),
+};
+export const bridgeSettingNames = Object.keys(bridge) as (keyof typeof bridge)[];
+
+type Name = keyof typeof bridge | keyof typeof keycloak;
+/** Settings that mean nothing without another one. */
+const needs: readonly (readonly [Name, Name])[] = [
+  ['STAR_KEYCLOAK_URL', 'STAR_KEYCLOAK_SECRET'],
+  ['STAR_BRIDGE_SECRET', 'STAR_KEYCLOAK_URL'],
+  ['STAR_FEISHU_APP_ID', 'STAR_FEISHU_APP_SECRET'],
+  ['STAR_FEISHU_APP_SECRET', 'STAR_FEISHU_APP_ID'],
+  ['STAR_FEISHU_APP_ID', 'STAR_BRIDGE_SECRET'],
+  ['STAR_WECHAT_APP_ID', 'STAR_WECHAT_APP_SECRET'],
+  ['STAR_WECHAT_APP_SECRET', 'STAR_WECHAT_APP_ID'],
+  ['STAR_WECHAT_APP_ID', 'STAR_BRIDGE_SECRET'],
+];
+
+/** A start with a half of them would look like one with all, until somebody wants to log in. */
+function refuseHalves(settings: { readonly [K in Name]?: string | undefined }, context: z.RefinementCtx): void {
+  const refuse = (name: Name, message: string) => context.addIssue({ code: 'custom', path: [name], message });
+  for (const [given, needed] of needs)
+    if (settings[given] !== undefined && settings[needed] === undefined) refuse(needed, `missing, and ${given} needs it`);
+  if (settings.STAR_BRIDGE_SECRET !== undefined && !settings.STAR_FEISHU_APP_ID && !settings.STAR_WECHAT_APP_ID)
+    refuse('STAR_BRIDGE_SECRET', 'given, but neither STAR_FEISHU_APP_ID nor STAR_WECHAT_APP_ID is');
+}
+
+const settings = z.object({
   /** Folder for everything the embedded parts keep. */
   STAR_DATA: z
     .string()
@@ -33,6 +71,7 @@ export const starSettings = z.object({
   /** Kafka brokers, comma separated; without them the bus is the log in PostgreSQL. */
   STAR_KAFKA_BROKERS: z.string().optional(),
   ...keycloak,
+  ...bridge,
   /** Addresses or networks of the proxies in front, comma separated: their `x-forwarded-for` is believed. */
   STAR_TRUSTED_PROXIES: z.string().optional(),
   /** An external PostgreSQL; both or neither. Without them one is started under STAR_DATA. */
@@ -70,6 +109,8 @@ export const starSettings = z.object({
   STAR_RPC_KEEP_DAYS: keepDays,
   STAR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
+/** Settings of `star`; each is an environment variable. What has a default needs none. */
+export const starSettings = settings.superRefine(refuseHalves);
 export type StarSettings = z.infer<typeof starSettings>;
 
 export const roles = ['all', 'tenants', 'devices', 'search', 'gateway'] as const;
@@ -95,6 +136,7 @@ export const appSettings = z.object({
   STAR_PACKS_ADDRESS: z.string(),
   STAR_KAFKA_BROKERS: z.string().optional(),
   ...keycloak,
+  ...bridge,
   STAR_REDIS_URL: z.url().optional(),
   STAR_TRUSTED_PROXIES: z.string().optional(),
   STAR_RPC_KEEP_DAYS: keepDays,

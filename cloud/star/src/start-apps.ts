@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ChildProgram, KeptChild } from './kept-child';
 import type { Parts } from './parts';
 import { serviceSocket } from './service-socket';
-import type { Role, StarSettings } from './settings';
+import { bridgeSettingNames, type Role, type StarSettings } from './settings';
 
 type Keep = (program: ChildProgram) => Promise<KeptChild>;
 
@@ -62,6 +62,7 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
     STAR_KEYCLOAK_URL: settings.STAR_KEYCLOAK_URL,
     STAR_KEYCLOAK_REALM: settings.STAR_KEYCLOAK_REALM,
     STAR_KEYCLOAK_SECRET: settings.STAR_KEYCLOAK_SECRET,
+    ...Object.fromEntries(bridgeSettingNames.map((name) => [name, settings[name]])),
     STAR_REDIS_URL: settings.STAR_REDIS_URL,
     STAR_TRUSTED_PROXIES: settings.STAR_TRUSTED_PROXIES,
     STAR_RPC_KEEP_DAYS: String(settings.STAR_RPC_KEEP_DAYS),

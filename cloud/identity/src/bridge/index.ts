@@ -1,4 +1,4 @@
-export { type BridgeOptions, registerBridge } from './bridge';
+export { registerBridge } from './bridge';
 export { type FeishuOptions, feishu } from './feishu';
-export { bridgeErrors, type Upstream, type UpstreamPerson } from './upstream';
+export type { BridgedService, BridgeOptions } from './service';
 export { type WechatOptions, wechat } from './wechat';

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { EncryptJWT, jwtDecrypt } from 'jose';
 
 /**
@@ -11,9 +10,8 @@ export interface Seal {
   open(purpose: string, text: string): Promise<Record<string, unknown> | undefined>;
 }
 
-/** @param secret at least 32 random letters, the same for all replicas */
-export function createSeal(secret: string): Seal {
-  const key = createHash('sha256').update(secret).digest();
+/** @param key 32 random bytes, the same for all replicas */
+export function createSeal(key: Buffer): Seal {
   return {
     close: (purpose, content, lifetimeS) =>
       new EncryptJWT({ content })

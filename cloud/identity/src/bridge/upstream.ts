@@ -1,5 +1,4 @@
-import { defineErrors } from '@star/platform';
-import { z } from 'zod';
+import type { z } from 'zod';
 
 /** Somebody as Feishu or WeChat knows them. */
 export interface UpstreamPerson {
@@ -14,25 +13,44 @@ export interface UpstreamPerson {
 export interface Upstream {
   /** Where the browser is sent. @param state 32 letters and digits: WeChat takes no others, and at most 128 */
   authorizationUrl(redirectUri: string, state: string): string;
-  /** Throws `bridge.code_refused`, or `bridge.upstream_unavailable` (may be retried). */
+  /** Throws `UpstreamFailure`. A code works once, which the service sees to. */
   identify(code: string, redirectUri: string): Promise<UpstreamPerson>;
 }
 
-export const bridgeErrors = defineErrors({
-  /** Used before, too old, or another application's. */
-  'bridge.code_refused': 'unauthenticated',
-  'bridge.upstream_unavailable': 'unavailable',
-});
+/**
+ * Why nobody was vouched for. `code`: used before, too old, or another application's. `person`: the service does not let
+ * this person use the application. `setup`: the application is set up wrongly, which only its owner can mend. `outage`: may
+ * be over at the next try.
+ */
+export type FailureCause = 'code' | 'person' | 'setup' | 'outage';
 
-const timeoutMs = 10_000;
-
-/** JSON of `schema`; what is no such answer is an outage of the service, not a fault of the user. */
-export async function askJson<T>(schema: z.ZodType<T>, address: string, init: RequestInit = {}): Promise<T> {
-  try {
-    const answer = await fetch(address, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
-    if (answer.status >= 500) throw new Error(`HTTP ${answer.status}`);
-    return schema.parse(await answer.json());
-  } catch (error) {
-    throw bridgeErrors.error('bridge.upstream_unavailable', {}, error);
+/** The message is for our log: the service's own code, and never anything that was sent or answered beside it. */
+export class UpstreamFailure extends Error {
+  constructor(
+    readonly why: FailureCause,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'UpstreamFailure';
   }
+}
+
+/**
+ * JSON of `schema`; what is no such answer is an outage of the service, not a fault of the user. Errors of `fetch` and of
+ * JSON are not passed on: they may show addresses with a secret in them, or tokens.
+ */
+export async function askJson<T>(
+  schema: z.ZodType<T>,
+  address: string,
+  { timeoutMs = 10_000, ...init }: RequestInit & { readonly timeoutMs?: number | undefined } = {},
+): Promise<T> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const answer = await fetch(address, { ...init, redirect: 'error', signal }).catch((error: unknown) => {
+    const { name, cause } = error as Error & { cause?: { code?: string } };
+    throw new UpstreamFailure('outage', `not reached: ${cause?.code ?? name}`);
+  });
+  const parsed = schema.safeParse(await answer.json().catch(() => undefined));
+  if (!parsed.success) throw new UpstreamFailure('outage', `HTTP ${answer.status}, answered otherwise than documented`);
+  if (answer.status >= 500) throw new UpstreamFailure('outage', `HTTP ${answer.status}`);
+  return parsed.data;
 }

@@ -9,7 +9,8 @@ export interface SimulatedUser {
   readonly email?: string;
 }
 
-type Fault = 'none' | 'down' | 'html' | 'system_busy';
+/** A number is an error code of the service, of the token endpoint. */
+type Fault = 'none' | 'down' | 'html' | 'hangs' | 'cut' | number;
 
 /**
  * Feishu's and WeChat's log-in as documented, faults included: codes work once and for one redirect address, errors of
@@ -21,6 +22,8 @@ export class UpstreamSimulator {
   /** Who is in front of the browser; undefined: refuses. */
   user: SimulatedUser | undefined;
   fault: Fault = 'none';
+  /** Every code and token there was. */
+  readonly given: string[] = [];
   readonly #codes = new Map<string, { user: SimulatedUser; redirectUri: string; used: boolean }>();
   readonly #tokens = new Map<string, SimulatedUser>();
   readonly #server = createServer((request, response) => void this.#answer(request, response));
@@ -42,16 +45,19 @@ export class UpstreamSimulator {
     const page = url.pathname === '/open-apis/authen/v1/authorize' || url.pathname === '/connect/qrconnect';
     if (page) return void this.#agree(url, response);
     if (this.fault === 'down') return void json(502, {});
+    if (this.fault === 'hangs') return;
+    if (this.fault === 'cut') return void request.socket.destroy();
     if (this.fault === 'html') return void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>');
     const [what, sent] = [url.pathname, url.searchParams];
     if (what === '/open-apis/authen/v2/oauth/token') {
+      if (typeof this.fault === 'number') return void json(this.fault === 20050 ? 500 : 400, { code: this.fault, error: 'some_error' });
       const body = JSON.parse(await textOf(request)) as Record<string, string>;
       if (body.client_id !== this.appId || body.client_secret !== this.appSecret)
         return void json(400, { code: 20002, error: 'invalid_client' });
       const user = this.#redeem(body.code ?? '', body.redirect_uri);
       return void (user
         ? json(200, { code: 0, access_token: this.#token(user), expires_in: 7200 })
-        : json(400, { code: 20003, error: 'invalid_grant' }));
+        : json(400, { code: 20065, error: 'invalid_grant' }));
     }
     if (what === '/open-apis/authen/v1/user_info') {
       const user = this.#tokens.get((request.headers.authorization ?? '').replace('Bearer ', ''));
@@ -63,7 +69,7 @@ export class UpstreamSimulator {
       });
     }
     if (what === '/sns/oauth2/access_token') {
-      if (this.fault === 'system_busy') return void json(200, { errcode: -1, errmsg: 'system error' });
+      if (typeof this.fault === 'number') return void json(200, { errcode: this.fault, errmsg: 'some error' });
       if (sent.get('appid') !== this.appId || sent.get('secret') !== this.appSecret)
         return void json(200, { errcode: 40125, errmsg: 'invalid appsecret' });
       const user = this.#redeem(sent.get('code') ?? '');
@@ -97,6 +103,7 @@ export class UpstreamSimulator {
     back.searchParams.set('state', url.searchParams.get('state') ?? '');
     if (this.user) {
       const code = randomBytes(12).toString('hex');
+      this.given.push(code);
       this.#codes.set(code, { user: this.user, redirectUri, used: false });
       back.searchParams.set('code', code);
     }
@@ -112,6 +119,7 @@ export class UpstreamSimulator {
 
   #token(user: SimulatedUser): string {
     const token = randomBytes(16).toString('hex');
+    this.given.push(token);
     this.#tokens.set(token, user);
     return token;
   }

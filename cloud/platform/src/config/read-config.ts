@@ -44,7 +44,8 @@ export function readConfig<S extends z.ZodObject>(
     for (const issue of parsed.error.issues) {
       const name = String(issue.path[0] ?? 'settings');
       if (!problems.some((problem) => problem.startsWith(`${name}_FILE:`))) {
-        problems.push(`${name}: ${values[name] === undefined ? 'missing' : issue.message}`);
+        // What a schema says by itself of an absent value is about types.
+        problems.push(`${name}: ${values[name] === undefined && issue.code !== 'custom' ? 'missing' : issue.message}`);
       }
     }
   }

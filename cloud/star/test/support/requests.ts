@@ -4,9 +4,9 @@ import { defaultTenantSettings, type PolicyRow, policy } from '@stardipper/proto
 import type { Furnished, Thing } from './furnish';
 import type { Ask } from './whole-star';
 
-/** Without the identity provider's own pages, which decide for themselves. */
-export const rows: readonly PolicyRow[] = [...policy.tenants, ...policy.devices, ...policy.search].filter(
-  ({ path }) => !path.endsWith('*'),
+/** Without the identity provider's and the bridge's own pages, which decide for themselves. */
+export const rows: readonly PolicyRow[] = [...policy.tenants, ...policy.devices, ...policy.search].filter(({ path }) =>
+  path.startsWith('/api/'),
 );
 export const nameOf = ({ method, path }: PolicyRow): string => `${method} ${path}`;
 /** Answers until its reader leaves. */
