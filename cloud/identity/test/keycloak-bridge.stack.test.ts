@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createKeycloakAdmin, createKeycloakVerifier, loadSigningKey, Secret } from '@star/platform';
-import { Browser, newPkce, OidcClient, type Page } from '@star/platform/test-kit';
+import { createKeycloakAdmin, createKeycloakVerifier, createLogger, loadSigningKey, Secret } from '@star/platform';
+import { Browser, newPkce, OidcClient, type Page, totpCode, totpSecretOf } from '@star/platform/test-kit';
 import fastify from 'fastify';
 import { type RunningKeycloak, startKeycloak, whyNoKeycloak } from '../../../tools/stack/keycloak';
 import { feishu, registerBridge, wechat } from '../src/bridge';
@@ -34,17 +35,18 @@ const bridgeSecret = 'bridge secret of the test';
       STAR_FEISHU_ENABLED: 'true',
       STAR_WECHAT_ENABLED: 'true',
     });
-    const secret = new Secret(upstream.appSecret);
+    const own = { appId: upstream.appId, appSecret: new Secret(upstream.appSecret) };
+    const redirectUri = (name: string) => `${keycloak.url}/realms/star/broker/${name}/endpoint`;
     await registerBridge(app, {
       publicUrl: bridgeUrl,
-      upstreams: {
-        feishu: feishu({ appId: upstream.appId, appSecret: secret, accountsUrl: url, apiUrl: url }),
-        wechat: wechat({ appId: upstream.appId, appSecret: secret, openUrl: url, apiUrl: url }),
+      services: {
+        feishu: { upstream: feishu({ ...own, accountsUrl: url, apiUrl: url }), redirectUri: redirectUri('feishu') },
+        wechat: { upstream: wechat({ ...own, openUrl: url, apiUrl: url }), redirectUri: redirectUri('wechat') },
       },
       client: { id: 'keycloak', secret: new Secret(bridgeSecret) },
-      redirectUris: ['feishu', 'wechat'].map((name) => `${keycloak.url}/realms/star/broker/${name}/endpoint`),
-      key: await loadSigningKey(join(folder, 'bridge.jwk')),
-      sealSecret: new Secret('0123456789abcdef0123456789abcdef'),
+      key: await loadSigningKey(join(folder, 'bridge.json')),
+      sealKey: randomBytes(32),
+      log: createLogger({ service: 'test', level: 'silent' }),
     });
     await app.listen({ host: '127.0.0.1', port: Number(new URL(bridgeUrl).port) });
   }, 300_000);
@@ -65,17 +67,17 @@ const bridgeSecret = 'bridge secret of the test';
     return at;
   };
 
+  const admin = () =>
+    createKeycloakAdmin({ url: keycloak.url, realm: 'star', clientId: 'star-admin', clientSecret: new Secret(keycloak.adminSecret) });
+  const comeAs = (who: string) => {
+    upstream.user = { unionId: `on-${who}`, openId: `ou-${who}`, name: '王丽' };
+  };
+
   it.each(['feishu', 'wechat'])('%s: linked once to a user of a tenant, who then needs no password', async (name) => {
-    const admin = createKeycloakAdmin({
-      url: keycloak.url,
-      realm: 'star',
-      clientId: 'star-admin',
-      clientSecret: new Secret(keycloak.adminSecret),
-    });
     const verifier = createKeycloakVerifier({ url: keycloak.url, realm: 'star' });
     const username = `li-${name}`;
-    const { userId } = await admin.createUser({ tenantId, username, displayName: '王丽', roles: ['operator'], password });
-    upstream.user = { unionId: `on-${name}`, openId: `ou-${name}`, name: '王丽' };
+    const { userId } = await admin().createUser({ tenantId, username, displayName: '王丽', roles: ['operator'], password });
+    comeAs(username);
 
     // The first time, whoever comes proves to be a user.
     const browser = new Browser();
@@ -91,10 +93,45 @@ const bridgeSecret = 'bridge secret of the test';
     expect(await verifier.verify(body.access_token ?? '')).toMatchObject({ tenantId, userId, username });
 
     // Somebody nobody knows gets no further, and is not made a user.
-    upstream.user = { unionId: `on-stranger-${name}`, openId: `ou-stranger-${name}`, name: 'Stranger' };
+    comeAs(`stranger-${name}`);
     const stranger = new Browser();
     const page = await stranger.submit(await through(stranger, name), { username: 'nobody', password });
     expect([page.status, new URL(page.url).origin]).toEqual([200, keycloak.url]);
-    expect(await admin.findUser({ username: `${name}.on-stranger-${name}` })).toBeUndefined();
+    expect(await admin().findUser({ username: `${name}.on-stranger-${name}` })).toBeUndefined();
+  });
+
+  it('whoever has a second factor shows it every time, and once', async () => {
+    const username = 'zhao';
+    await admin().createUser({ tenantId, username, displayName: '赵', roles: ['operator'], password, secondFactorRequired: true });
+    comeAs(username);
+    const browser = new Browser();
+    const enrolling = await browser.submit(await through(browser, 'feishu'), { username, password });
+    const secret = totpSecretOf(enrolling);
+    // No code works twice: the last one, the present one, the next one.
+    const [first, second, third] = [-30_000, 0, 30_000].map((later) => totpCode(secret, Date.now() + later)) as [string, string, string];
+    expect((await browser.submit(enrolling, { totp: first })).url.startsWith(consoleUrl)).toBe(true);
+
+    const other = new Browser();
+    const linking = await other.submit(await through(other, 'wechat'), { username, password });
+    expect((await other.submit(linking, { otp: second })).url.startsWith(consoleUrl)).toBe(true);
+
+    const thief = new Browser();
+    const asked = await through(thief, 'feishu');
+    const refused = await thief.submit(asked, { otp: '000000' });
+    expect(new URL(refused.url).origin).toBe(keycloak.url);
+    expect((await thief.submit(refused, { otp: third })).url.startsWith(consoleUrl)).toBe(true);
+  });
+
+  it('shows a page of its own, in the reader’s language, when the service is away; trying again works; who refused can choose again', async () => {
+    comeAs('li-feishu');
+    upstream.fault = 'down';
+    const browser = new Browser();
+    const page = await through(browser, 'feishu');
+    upstream.fault = 'none';
+    expect([page.status, page.html]).toEqual([502, expect.stringContaining('与身份提供程序进行身份验证时出现意外错误')]);
+    expect((await through(browser, 'feishu')).url.startsWith(consoleUrl)).toBe(true);
+    upstream.user = undefined;
+    const refused = await through(new Browser(), 'feishu');
+    expect([refused.status, refused.html]).toEqual([200, expect.stringContaining('id="social-feishu"')]);
   });
 });

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { devicesMigrations } from '@star/devices';
+import type { EntranceOptions } from '@star/gateway';
 import { identityMigrations } from '@star/identity';
 import { type Caller, createTokenIssuer, loadSigningKey, tokenAudience } from '@star/platform';
 import { connectBus, type HttpApp } from '@star/platform/nest';
@@ -53,7 +54,11 @@ export interface WholeStar {
   close(): Promise<void>;
 }
 
-export async function startWholeStar(): Promise<WholeStar> {
+/** @param own settings beside or instead of the usual ones, and of the entrance, which holds nobody back unless told */
+export async function startWholeStar(
+  own: Readonly<Record<string, string>> = {},
+  entrance: Partial<EntranceOptions> = {},
+): Promise<WholeStar> {
   const folder = await mkdtemp(join(tmpdir(), 'star-whole-'));
   const database = await testDatabase([
     { service: 'identity', folder: identityMigrations },
@@ -80,6 +85,7 @@ export async function startWholeStar(): Promise<WholeStar> {
     STAR_PLATFORM_ADMIN: 'platform',
     STAR_PLATFORM_PASSWORD: 'platform secret',
     STAR_LOG_LEVEL: 'silent',
+    ...own,
   });
   const base = await openBase(settings);
   const tokens = createTokenIssuer({
@@ -91,6 +97,7 @@ export async function startWholeStar(): Promise<WholeStar> {
   // Nobody is held back: a walk over every route comes from one address.
   const app = await openServicesHttp(base, services, {
     counters: { take: async () => ({ allowed: true, remaining: 1, waitMs: 0, fullInMs: 0 }), close: async () => undefined },
+    ...entrance,
   });
   connectBus(app.nest, { bus: base.bus, group: 'all' });
   const { mqttPort } = (await services.start()) as { mqttPort: number };
