@@ -52,7 +52,7 @@ async function redeem(service: Service, request: FastifyRequest): Promise<{ pers
     throw new BridgeRefusal(400, 'invalid_grant');
   try {
     const person = await upstream.identify(upstreamCode, `${issuer}/callback`);
-    options.log.info({ service: name, subject: person.subject, ip }, 'logged in with another service');
+    options.log.info({ upstream: name, subject: person.subject, ip }, 'logged in with another service');
     return { person, nonce };
   } catch (error) {
     throw refusalOf(service, error, ip);
@@ -62,7 +62,7 @@ async function redeem(service: Service, request: FastifyRequest): Promise<{ pers
 /** What Keycloak is told, and what our log is: the user sees Keycloak's own page, in his language. */
 function refusalOf({ name, options }: Service, error: unknown, ip: string): unknown {
   if (!(error instanceof UpstreamFailure)) return error;
-  const said = { service: name, ip, why: error.why, reason: error.message };
+  const said = { upstream: name, ip, why: error.why, reason: error.message };
   switch (error.why) {
     case 'code':
     case 'person':
@@ -84,7 +84,7 @@ function checkClient({ name, options }: Service, request: FastifyRequest, body: 
     : [body.client_id, body.client_secret];
   const same = (given: string | undefined, right: string) => timingSafeEqual(sha256(given ?? ''), sha256(right));
   if (same(id, options.client.id) && same(secret, options.client.secret.reveal())) return;
-  options.log.warn({ service: name, ip: request.ip }, 'a token was asked for by somebody who is not our Keycloak');
+  options.log.warn({ upstream: name, ip: request.ip }, 'a token was asked for by somebody who is not our Keycloak');
   throw new BridgeRefusal(401, 'invalid_client');
 }
 
