@@ -15,8 +15,7 @@ const maxFormBytes = 16_384;
  * no id tokens. Without options, and for services that are not among them, every address is 404.
  */
 export async function registerBridge(app: FastifyInstance, options: BridgeOptions | undefined): Promise<void> {
-  const services = new Map(options ? servicesOf(options) : []);
-  const signing = options && ((await importJWK(options.key, 'ES256')) as CryptoKey);
+  const services = options ? await servicesOf(options) : new Map<string, Service>();
   type Step = (service: Service, request: FastifyRequest, reply: FastifyReply) => unknown;
   const of = (step: Step) => async (request: FastifyRequest, reply: FastifyReply) => {
     const service = services.get((request.params as { service: string }).service);
@@ -41,18 +40,21 @@ export async function registerBridge(app: FastifyInstance, options: BridgeOption
       '/log-in/:service/token',
       of(async (service, request, reply) => {
         void reply.header('cache-control', 'no-store');
-        return issueToken(service, request, signing as CryptoKey);
+        return issueToken(service, request);
       }),
     );
   });
 }
 
-function servicesOf(options: BridgeOptions): [string, Service][] {
+async function servicesOf(options: BridgeOptions): Promise<Map<string, Service>> {
   const seal = createSeal(options.sealKey);
-  return Object.entries(options.services).map(([name, service]) => {
-    const path = `/log-in/${name}`;
-    return [name, { ...service, name, path, issuer: `${options.publicUrl}${path}`, seal, options }];
-  });
+  const signing = (await importJWK(options.key, 'ES256')) as CryptoKey;
+  return new Map(
+    Object.entries(options.services).map(([name, service]) => {
+      const path = `/log-in/${name}`;
+      return [name, { ...service, name, path, issuer: `${options.publicUrl}${path}`, seal, signing, options }];
+    }),
+  );
 }
 
 const describe = ({ issuer }: Service) => ({

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import { type CryptoKey, SignJWT } from 'jose';
+import { SignJWT } from 'jose';
 import { z } from 'zod';
 import { granted } from './pass-browser';
 import { BridgeRefusal, type Service } from './service';
@@ -19,8 +19,8 @@ const exchange = z.object({
 type Exchange = z.infer<typeof exchange>;
 
 /** The answer of the token endpoint. Everything Keycloak needs is in the id token; the access token opens nothing. Throws `BridgeRefusal`. */
-export async function issueToken(service: Service, request: FastifyRequest, signing: CryptoKey): Promise<object> {
-  const { issuer, options } = service;
+export async function issueToken(service: Service, request: FastifyRequest): Promise<object> {
+  const { issuer, signing, options } = service;
   const { person, nonce } = await redeem(service, request);
   const claims = {
     name: person.name,

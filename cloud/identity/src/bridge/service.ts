@@ -1,4 +1,5 @@
 import type { Log, Secret, SigningKey } from '@star/platform';
+import type { CryptoKey } from 'jose';
 import type { Seal } from './seal';
 import type { Upstream } from './upstream';
 
@@ -28,6 +29,8 @@ export interface Service extends BridgedService {
   readonly path: string;
   readonly issuer: string;
   readonly seal: Seal;
+  /** `options.key`, ready for use. */
+  readonly signing: CryptoKey;
   readonly options: BridgeOptions;
 }
 
