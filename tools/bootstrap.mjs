@@ -2,8 +2,9 @@
  * Makes a fresh clone ready and runs one of the workspace's commands on the Node of the lockfile, whatever
  * Node the host has. Plain JavaScript with no dependency: it runs before anything is installed.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,7 +41,7 @@ function installPackages() {
   const wanted = hashOf('package-lock.json');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   say('Installing packages (npm ci)…');
-  must('npm ci', 'npm', ['ci', '--loglevel=error']);
+  must('npm ci', 'npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund']);
   writeFileSync(stamp, wanted);
 }
 
@@ -92,16 +93,23 @@ function findFfmpeg() {
 }
 
 /** Generated code, compiled code and the console; each step does nothing when its inputs are unchanged. */
-function build(node) {
+async function build(node) {
   must('Generating code from proto/', node, ['tools/generate.mjs']);
+  // The console needs nothing of what is compiled, and each takes one core.
+  const vite = existsSync(join('web', 'index.html')) && spawn(node, ['tools/build-console.mjs'], { stdio: ['ignore', 2, 2] });
+  const built = vite && once(vite, 'exit');
   must('Compiling', node, [join('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
-  if (existsSync(join('web', 'index.html'))) must('Building the console', node, ['tools/build-console.mjs']);
+  if (vite && (await built)[0] !== 0) {
+    say('Building the console failed.');
+    process.exit(1);
+  }
 }
 
 const commands = {
   build: () => 0,
   demo: (node) => run(node, ['tools/demo/main.ts', ...args], { stdio: 'inherit' }),
   test: (node) => run(node, ['tools/test/main.ts', ...args], { stdio: 'inherit' }),
+  'fetch:stack': (node) => run(node, ['tools/stack/fetch.ts']),
   'test:stack': (node) => run(node, ['tools/test/main.ts', '--stack', ...args], { stdio: 'inherit' }),
   chaos: (node) => run(node, ['tools/chaos/main.ts', ...args], { stdio: 'inherit' }),
   bench: (node) => run(node, ['tools/bench/main.ts', ...args], { stdio: 'inherit' }),
@@ -120,8 +128,8 @@ if (!(command in commands)) {
 }
 installPackages();
 const node = useLockedNode();
-if (command !== 'lint' && command !== 'format') {
+if (!['lint', 'format', 'fetch:stack'].includes(command)) {
   findFfmpeg();
-  build(node);
+  await build(node);
 }
 process.exit(commands[command](node));

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type CatalogueInput, packMpegPs } from '@dipper/camsim';
 import sharp from 'sharp';
 import { sceneOf } from '../people/scenes.ts';
@@ -22,8 +22,10 @@ const truncatedShare = 0.6;
 export interface RenderOptions {
   readonly plan: FootagePlan;
   readonly cast: Cast;
-  /** Gets `scenes/`, `minutes/` and one folder with a catalogue per box. */
+  /** Gets one folder with a catalogue per box. */
   readonly folder: string;
+  /** Gets `scenes/` and `minutes/`, which say nothing about an installation: several may use one at the same time. `folder` by default. */
+  readonly rendered?: string;
   /** Unix ms of the recording's first frame. */
   readonly startAt: number;
   readonly onProgress: (done: number, total: number) => void;
@@ -38,8 +40,9 @@ interface Actor {
 
 /** Renders what is missing and writes `<folder>/<box>/catalogue.json`; answers the folder of each box. */
 export async function renderFootage(options: RenderOptions): Promise<Record<string, string>> {
-  const { plan, folder, startAt } = options;
-  for (const name of ['scenes', 'minutes', 'pictures']) await mkdir(join(folder, name), { recursive: true });
+  const { plan, folder, rendered = folder, startAt } = options;
+  for (const path of [join(rendered, 'scenes'), join(rendered, 'minutes'), join(folder, 'pictures')])
+    await mkdir(path, { recursive: true });
   const boxes = [...new Set(plan.cameras.map((c) => c.box))];
   const jobs = plan.cameras.flatMap((camera) => (camera.unreachable ? [] : minutesOf(camera).map((minute) => ({ camera, minute }))));
   const scenes = new Once();
@@ -79,26 +82,27 @@ const minutesOf = (camera: CameraPlan): number[] => Array.from({ length: minutes
 
 /** One recorder file; answers its path relative to the box's folder. */
 async function renderMinute(options: RenderOptions, camera: CameraPlan, minute: number, scenes: Once): Promise<string> {
-  const { plan, folder } = options;
+  const { plan, folder, rendered = folder } = options;
   const parts: string[] = [];
   for (let at = minute * segmentMs; at < (minute + 1) * segmentMs; at += sceneMs) {
     const here = plan.appearances.filter((a) => a.camera === camera.key && a.from === at);
     parts.push(await renderScene(options, camera, here, scenes));
   }
   const whole = await scenes.run(`minute:${parts.join()}`, async () => {
-    const target = join(folder, 'minutes', `${hashOf(parts)}.ps`);
+    const target = join(rendered, 'minutes', `${hashOf(parts)}.ps`);
     if (!existsSync(target)) {
       const joined = `${target}.${process.pid}.mp4`;
       const list = `${target}.${process.pid}.txt`;
       await writeFile(list, parts.map((part) => `file '${part}'`).join('\n'));
       await run('ffmpeg', ['-y', '-v', 'error', '-f', 'concat', '-safe', '0', '-i', list, '-c', 'copy', joined]);
-      await packMpegPs(joined, `${target}.part`);
-      await rename(`${target}.part`, target);
+      const part = `${target}.${process.pid}.part`;
+      await packMpegPs(joined, part);
+      await rename(part, target);
       await Promise.all([rm(joined), rm(list)]);
     }
     return target;
   });
-  const name = whole.slice(join(folder, 'minutes').length + 1);
+  const name = basename(whole);
   const inBox = camera.truncated === minute ? `cut-${name}` : name;
   await mkdir(join(folder, camera.box), { recursive: true });
   const target = join(folder, camera.box, inBox);
@@ -119,7 +123,7 @@ async function renderScene(options: RenderOptions, camera: CameraPlan, here: rea
     keyframeS: camera.keyframeS,
     people: here.map((a) => [a.photo, a.facePx]),
   };
-  const target = join(options.folder, 'scenes', `${hashOf(what)}.mp4`);
+  const target = join(options.rendered ?? options.folder, 'scenes', `${hashOf(what)}.mp4`);
   return scenes.run(target, async () => {
     if (existsSync(target)) return target;
     const background = await scenes.run(`background:${camera.background}`, async () => {

@@ -4,7 +4,7 @@
  * Other arguments go to jest, to run one file: `npm test -- cloud/search`.
  */
 
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -38,28 +38,47 @@ function record(name: string, outcome: Outcome, startedAt: number): void {
   );
 }
 
-function check(name: string, program: string, programArgs: string[], options: { cwd?: string } = {}): void {
+/** Its words are held back until it has ended: checks run beside the suites. */
+async function check(name: string, program: string, programArgs: string[], options: { cwd?: string } = {}): Promise<void> {
   const startedAt = Date.now();
-  const result = spawnSync(program, programArgs, { stdio: 'inherit', ...options });
-  const ok = result.status === 0;
+  const child = spawn(program, programArgs, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => said.push(chunk));
+  const ok = (await statusOf(child)) === 0;
+  process.stderr.write(Buffer.concat(said));
   record(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }, startedAt);
 }
 
+/** Null when a signal ended it, or when it could not be started. */
+const statusOf = (child: ChildProcess): Promise<number | null> =>
+  new Promise((resolve) => {
+    child.once('close', resolve);
+    child.once('error', () => resolve(null));
+  });
+
 /** The wire contracts against those of the commit before; nothing to compare with in a clone of depth one. */
-function breaking(): void {
+async function breaking(): Promise<void> {
   const before = spawnSync('git', ['rev-parse', '--verify', '--quiet', 'HEAD~1:proto/buf.yaml'], { stdio: 'ignore' });
   if (before.status !== 0) record('buf breaking', { passed: 0, failed: 0, skipped: 1 }, Date.now());
-  else check('buf breaking', join('..', bin('buf')), ['breaking', '--against', '../.git#ref=HEAD~1,subdir=proto'], { cwd: 'proto' });
+  else await check('buf breaking', join('..', bin('buf')), ['breaking', '--against', '../.git#ref=HEAD~1,subdir=proto'], { cwd: 'proto' });
 }
 
-function jest(name: string, jestArgs: string[], env: Record<string, string>): void {
+async function checks(): Promise<void> {
+  await check('lint and format', bin('biome'), ['check', '--error-on-warnings']);
+  await check('buf lint', join('..', bin('buf')), ['lint'], { cwd: 'proto' });
+  await breaking();
+  await check('types', process.execPath, [bin('tsc'), '-p', 'tsconfig.test.json']);
+}
+
+async function jest(name: string, jestArgs: string[], env: Record<string, string>): Promise<void> {
   const startedAt = Date.now();
   const folder = mkdtempSync(join(tmpdir(), 'star-test-'));
   const output = join(folder, 'report.json');
-  spawnSync(process.execPath, [bin('jest'), '--json', `--outputFile=${output}`, '--ci', ...jestArgs], {
+  const child = spawn(process.execPath, [bin('jest'), '--json', `--outputFile=${output}`, '--ci', ...jestArgs], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, ...env },
   });
+  await statusOf(child);
   let report: JestReport | undefined;
   try {
     report = JSON.parse(readFileSync(output, 'utf8')) as JestReport;
@@ -89,17 +108,26 @@ function jest(name: string, jestArgs: string[], env: Record<string, string>): vo
   );
 }
 
+/** The folder of STAR_FOOTAGE, or one that goes away with the suites: installations of one run show the same footage, rendered once. */
+async function withFootage(suites: (env: Record<string, string>) => Promise<void>): Promise<void> {
+  const given = process.env.STAR_FOOTAGE;
+  const folder = given || mkdtempSync(join(tmpdir(), 'star-footage-'));
+  await suites({ STAR_FOOTAGE: folder });
+  if (!given) rmSync(folder, { recursive: true, force: true });
+}
+
 if (stack) {
-  jest('stack', ['--runInBand', '--testTimeout=600000', ...(only.length > 0 ? only : ['\\.stack\\.test\\.ts$'])], { STACK: '1' });
+  await withFootage((env) =>
+    jest('stack', ['--runInBand', '--testTimeout=600000', ...(only.length > 0 ? only : ['\\.stack\\.test\\.ts$'])], { ...env, STACK: '1' }),
+  );
 } else if (only.length > 0) {
-  jest('jest', only, {});
+  await jest('jest', only, {});
 } else {
-  check('types', process.execPath, [bin('tsc'), '-p', 'tsconfig.test.json']);
-  check('lint and format', bin('biome'), ['check', '--error-on-warnings']);
-  check('buf lint', join('..', bin('buf')), ['lint'], { cwd: 'proto' });
-  breaking();
-  jest('unit and integration', ['--testPathIgnorePatterns', 'tools/e2e', '/dist/', '/node_modules/', '\\.stack\\.test\\.ts$'], {});
-  jest('end to end', ['--runInBand', '--testTimeout=1800000', 'tools/e2e'], {});
+  await Promise.all([
+    checks(),
+    jest('unit and integration', ['--testPathIgnorePatterns', 'tools/e2e', '/dist/', '/node_modules/', '\\.stack\\.test\\.ts$'], {}),
+  ]);
+  await withFootage((env) => jest('end to end', ['--runInBand', '--testTimeout=1800000', 'tools/e2e'], env));
 }
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);

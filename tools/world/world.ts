@@ -3,6 +3,7 @@
  * footage. The demo shows it, the end-to-end tests break it.
  */
 
+import { createHash } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -123,6 +124,8 @@ async function assemble(options: WorldOptions, started: { stop: () => Promise<vo
     plan,
     cast,
     folder: join(folder, 'footage'),
+    // A scene's name says who is in it, not from which folder the photos and the detector are.
+    ...(options.rendered ? { rendered: join(options.rendered, hashOf(shownBy(options))) } : {}),
     startAt: identity.startAt,
     onProgress: options.onRender ?? (() => undefined),
   });
@@ -174,6 +177,8 @@ export async function startOver(options: Pick<WorldOptions, 'folder' | keyof Pac
   await writeIdentity(folder, { ...(await readIdentity(folder, shownBy(options))), provisioning: {} });
   for (const name of ['star', 'boxes', 'logs']) await rm(join(folder, name), { recursive: true, force: true });
 }
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
 
 const shownBy = ({ models, portraits }: PackAndPeople): string => `${models} ${portraits ?? 'drawn'}`;
 

@@ -1,4 +1,5 @@
 import {
+  type alioth,
   type EstimateTaskParams,
   type EstimateTaskReply,
   estimateTaskParams,
@@ -138,12 +139,20 @@ async function lookAhead(
   const nothing = { footageMs: 0, until: hull.from, segments: [] };
   const listed = await within(listWithinMs, listSome(box, camera, hull, pagesPerCamera, turn, signal), nothing);
   const listedMs = listed.until - hull.from;
+  const none = { camera, unknownMs, footageMs: 0, listedBytes: 0, segmentS: 0 };
+  // A search gave this camera up and it is still silent: the next one will find that out as quickly.
+  if (listedMs === 0 && box.recorders.recorder(camera.recorderId).unlisted.has(camera.channel)) return none;
+  // Nothing is left but what is known to be cut short: that is answered without the file.
+  const open = unknown.flatMap((span) => subtractSpans(span, knownShort(box, params.packId, listed.segments)));
+  if (open.length === 0) return none;
   if (listedMs > 0) box.speeds.listed(camera, params.packId, listed.footageMs / listedMs);
   if (!box.speeds.measured(camera, params.packId)) await measureInTime(box, params, camera, listed, due, signal);
   const { footageShare, bytesPerS } = box.speeds.expected(camera, params.packId);
   const seenShare = listedMs > 0 ? listed.footageMs / listedMs : footageShare;
-  const inListed = Math.min(unknownMs, totalMs(unknown.map((s) => ({ from: s.from, to: Math.max(s.from, Math.min(s.to, listed.until)) }))));
-  const footageMs = inListed * seenShare + (unknownMs - inListed) * (listedMs > 0 ? seenShare : footageShare);
+  const inListed = open.map((s) => ({ from: Math.min(s.from, listed.until), to: Math.min(s.to, listed.until) }));
+  const withoutFootage = inListed.flatMap((span) => subtractSpans(span, listed.segments.map(spanOf)));
+  const beyondMs = totalMs(open) - totalMs(inListed);
+  const footageMs = totalMs(inListed) - totalMs(withoutFootage) + beyondMs * (listedMs > 0 ? seenShare : footageShare);
   const sized = listed.segments.filter((s) => s.sizeBytes > 0 && s.toMs > s.fromMs);
   const sizedMs = totalMs(sized.map((s) => ({ from: s.fromMs, to: s.toMs })));
   const rate = sizedMs > 0 ? (sized.reduce((sum, s) => sum + s.sizeBytes, 0) * 1_000) / sizedMs : bytesPerS;
@@ -153,6 +162,11 @@ async function lookAhead(
       : usualSegmentS;
   return { camera, unknownMs, footageMs, listedBytes: (footageMs / 1_000) * rate, segmentS };
 }
+
+const spanOf = (segment: alioth.Segment): Span => ({ from: segment.fromMs, to: segment.toMs });
+
+const knownShort = (box: SearchBox, packId: string, segments: readonly alioth.Segment[]): Span[] =>
+  segments.filter((s) => !s.growing && box.shortFootage.find(s, packId, box.clock.now())).map(spanOf);
 
 /** Two segments where there are few cameras, so that Mizar is measured as busy as it will be. A measurement that takes too long goes on for the next estimate. */
 async function measureInTime(

@@ -14,6 +14,8 @@ export interface Recorder {
   readonly downloads: FairGate;
   readonly listings: FairGate;
   failuresInRow: number;
+  /** Channels whose listing was given up on when it was last needed. */
+  readonly unlisted: Set<number>;
 }
 
 export interface BookDeps {
@@ -43,6 +45,7 @@ export class RecorderBook {
       downloads: new FairGate({ limit: () => this.sessions(id), open: roomForFiles, now, ageMs }),
       listings: new FairGate({ limit: () => listingsAtOnce, now, ageMs }),
       failuresInRow: 0,
+      unlisted: new Set<number>(),
     };
     this.recorders.set(id, made);
     return made;

@@ -173,9 +173,12 @@ async function listPage(box: SearchBox, camera: CameraRun, span: Span, listing: 
   };
   try {
     const patience = { retryMs: box.settings.retryMs, attempts: box.recorders.attempts(recorderId, box.settings.attempts) };
-    return await persist(ask, patience, { clock: box.clock, signal: run.signal });
+    const page = await persist(ask, patience, { clock: box.clock, signal: run.signal });
+    recorder.unlisted.delete(channel);
+    return page;
   } catch (thrown) {
     run.signal.throwIfAborted();
+    recorder.unlisted.add(channel);
     box.log.warn({ err: thrown, taskId: run.params.taskId, cameraId: camera.camera.id }, 'listing failed');
     listing.failed = asAgentError(thrown).code;
     return undefined;

@@ -265,6 +265,31 @@ test('what another pack has indexed counts for nothing: it is estimated and sear
   await expect(estimate(packId)).resolves.toMatchObject({ indexedMs: all, toSearchMs: 0 });
 });
 
+test('footage that cannot be had is estimated as what finding that out again costs, and as footage when it can', async () => {
+  kit = await Kit.start([
+    aCamera({ id: 'cam-1', footage: minutes(5).map((m, i) => (i === 2 ? { ...m, decodableTo: m.from + 20_000 } : m)) }),
+    aCamera({ id: 'cam-2' }),
+  ]);
+  kit.sim.fault = (call, { channel }) => {
+    if (call === 'listSegments' && channel === 2) throw new AgentError('recorder.bad_answer', 'unavailable');
+  };
+  const { cameras } = kit.params({ range });
+  const estimate = async () => (await kit.call('estimateTask', { range, cameras, packId })) as { recorders: { downloadBytes: number }[] };
+  const bytes = async () => (await estimate()).recorders[0]?.downloadBytes ?? 0;
+  const atFirst = await bytes();
+  const before = ledgerOf(await kit.run({ range }), 'cam-2');
+  expect(before).toEqual(['0-300 failed recorder.bad_answer']);
+  const { downloads } = kit.sim;
+  const taken = downloads.length;
+  // What is missing is a truncated file's end and all of a silent camera: neither is downloaded again, nor estimated so.
+  await expect(estimate()).resolves.toMatchObject({ toSearchMs: 340_000, recorders: [{ downloadBytes: 0 }] });
+  await kit.run({ range });
+  expect(downloads).toHaveLength(taken);
+  kit.sim.fault = () => {};
+  expect(await bytes()).toBeGreaterThan(0);
+  expect(atFirst).toBeGreaterThan(0);
+});
+
 test('cancelling and expiring end a task at once, wherever it is, and tell what was left', async () => {
   kit = await Kit.start([aCamera({ id: 'cam-1', footage: minutes(30) })]);
   const all = { from: start, to: start + 30 * minute };

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeFrames } from '../src/decode/decode-frames';
@@ -110,4 +110,23 @@ test('a decoder that says nothing is killed', async () => {
   writeFileSync(at('silent'), '#!/bin/sh\nexec sleep 60\n', { mode: 0o700 });
   const frames = decodeFrames(segment, { tools: silent, slots: new FrameSlots(1), threads: 1, signal: never, stallMs: 100 });
   await expect(frames.next()).rejects.toMatchObject({ code: 'segment.stalled', retry: true });
+});
+
+test('a probe cancelled between two lines, and a decoder cancelled before a time, end', async () => {
+  const segment = await probeSegment(tools, at('one.mp4'), never);
+  // One says a line and no more; the other hands out a frame and never says when it was.
+  const frame = segment.width * segment.height * 1.5;
+  writeFileSync(at('probe'), `#!/bin/sh\necho "packet|pts=0|flags=K_"; echo > ${at('probed')}; exec sleep 60\n`, { mode: 0o700 });
+  writeFileSync(at('decoder'), `#!/bin/sh\nhead -c ${frame} /dev/zero; echo > ${at('decoded')}; exec sleep 60\n`, { mode: 0o700 });
+  const cancelledAfter = async (mark: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> => {
+    const cancel = new AbortController();
+    const watching = setInterval(() => existsSync(at(mark)) && cancel.abort(), 50);
+    await expect(work(cancel.signal).finally(() => clearInterval(watching))).rejects.toMatchObject({ code: 'mizar.cancelled' });
+  };
+  await cancelledAfter('probed', (signal) => probeSegment({ ...tools, ffprobe: at('probe') }, at('one.mp4'), signal));
+  const slots = new FrameSlots(1);
+  await cancelledAfter('decoded', (signal) =>
+    decodeFrames(segment, { tools: { ...tools, ffmpeg: at('decoder') }, slots, threads: 1, signal }).next(),
+  );
+  expect((await times(at('one.mp4'), slots)).times).toHaveLength(10);
 });

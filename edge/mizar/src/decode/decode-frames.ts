@@ -1,9 +1,8 @@
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { yuvBytes } from '../faces/yuv-frame';
 import type { FrameSlot, FrameSlots } from '../inference/frame-slots';
 import { mizarErrors } from '../mizar.errors';
-import { type FfmpegTools, inputArguments, watch } from './ffmpeg';
+import { type FfmpegTools, inputArguments, linesOf, watch } from './ffmpeg';
 import type { ProbedSegment } from './probe-segment';
 
 export interface DecodedFrame {
@@ -149,7 +148,7 @@ class FrameTimes {
   private ended = false;
 
   constructor(pipe: Readable) {
-    const lines = createInterface({ input: pipe });
+    const lines = linesOf(pipe);
     lines.on('line', (line) => {
       const frame = /^frame:\d+\s+pts:(\S+)/.exec(line);
       if (!frame) return;

@@ -1,4 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { mizarErrors } from '../mizar.errors';
 
@@ -103,4 +105,11 @@ export function watch(command: string, args: readonly string[], pipes: number, s
     },
     ended,
   };
+}
+
+/** The lines of a child's pipe. They end with the pipe: readline by itself waits for ever on one that a kill destroyed. */
+export function linesOf(pipe: Readable): Interface {
+  const lines = createInterface({ input: pipe, crlfDelay: Number.POSITIVE_INFINITY });
+  pipe.once('close', () => lines.close());
+  return lines;
 }

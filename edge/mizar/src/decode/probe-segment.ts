@@ -1,9 +1,8 @@
 import { open } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import type { YuvColour } from '../faces/yuv-frame';
 import { mizarErrors } from '../mizar.errors';
-import { type FfmpegTools, inputArguments, watch } from './ffmpeg';
+import { type FfmpegTools, inputArguments, linesOf, watch } from './ffmpeg';
 import { PacketClock, type SegmentTimes } from './packet-clock';
 
 /** What a file of footage turned out to hold. */
@@ -59,7 +58,7 @@ export async function probeSegment(tools: FfmpegTools, path: string, signal: Abo
   const clock = new PacketClock();
   let stream: Record<string, string> | undefined;
   let streams = 0;
-  for await (const line of createInterface({ input: probe.child.stdout!, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesOf(probe.child.stdout!)) {
     probe.alive();
     const [section, fields] = parseCompact(line);
     if (section === 'packet') clock.packet(fields);
