@@ -33,6 +33,7 @@ export * from './identity/request-origin';
 export * from './identity/signed-document';
 export * from './identity/signing-key';
 export * from './identity/tokens';
+export * from './keys/tenant-keys';
 export * from './objects/disk';
 export * from './objects/objects';
 export * from './postgres/constraint-errors';

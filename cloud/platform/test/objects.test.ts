@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -21,11 +21,18 @@ interface Served {
 }
 
 /** The storage behind the real HTTP application; its address is known only once it listens. */
-async function served(): Promise<Served> {
+async function served(keyOf?: (tenantId: string) => Promise<Buffer>): Promise<Served> {
   const folder = await mkdtemp(join(tmpdir(), 'star-objects-'));
   const state = { now: Date.now() };
   const open = (publicUrl: string) =>
-    openDiskObjects({ folder, secret: 'a secret of at least 32 characters', publicUrl, maxBytes: 5_000_000, nowMs: () => state.now });
+    openDiskObjects({
+      folder,
+      secret: 'a secret of at least 32 characters',
+      publicUrl,
+      maxBytes: 5_000_000,
+      nowMs: () => state.now,
+      ...(keyOf && { sealing: { keyOf } }),
+    });
   const app = await createHttpApp(Empty, {
     verifier: { verify: () => Promise.reject(new Error('unused')) },
     objects: await open('http://unused'),
@@ -38,14 +45,16 @@ async function served(): Promise<Served> {
   return Object.assign(state, { objects, folder, app, close });
 }
 
-objectsContract('a folder', served);
+const tenantKey = randomBytes(32);
+objectsContract('a folder', () => served());
+objectsContract('a folder of sealed files', () => served(async () => tenantKey));
 
 describe('signed addresses on disk', () => {
   const tenant = randomUUID();
   const key = `${tenant}/crops/e/s.jpg`;
   let at: Served;
   beforeAll(async () => {
-    at = await served();
+    at = await served(async () => tenantKey);
   });
   afterAll(() => at.close());
 

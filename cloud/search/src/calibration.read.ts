@@ -1,6 +1,7 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import { type Caller, type Tx, who } from '@star/platform';
 import type { Calibration } from '@stardipper/proto';
+import { embeddingSealOf, type SealedEmbedding } from './embedding-seal';
 import { scoresOf } from './match.store';
 import type { SearchDeps } from './ports';
 import { packOf } from './tenant-pack';
@@ -29,7 +30,11 @@ export const readCalibration =
       tenantId,
       async (tx) => [await embeddingsForCalibration(tx, tenantId, packId), await latestVerdicts(tx, tenantId, packId)] as const,
     );
-    const chosen = rows.slice(0, maxPhotos);
+    const seal = await embeddingSealOf(deps)(tenantId);
+    const chosen = rows.slice(0, maxPhotos).map(({ person_id, photo_id, embedding }) => ({
+      person_id,
+      embedding: seal.open({ personId: person_id, photoId: photo_id, packId }, embedding),
+    }));
     const pairs = await comparePairs(chosen);
     const scores = await scoresOf(deps.analytics, tenantId, verdicts);
     const judged = { confirmed: new Array<number>(steps).fill(0), rejected: new Array<number>(steps).fill(0) };
@@ -46,13 +51,18 @@ export const readCalibration =
 
 interface EmbeddingRow {
   readonly person_id: string;
+  /** Little-endian float32, L2-normalised. */
   readonly embedding: Buffer;
 }
 
-/** Little-endian float32, L2-normalised; one more than is compared, to know that there are more. */
-const embeddingsForCalibration = (tx: Tx, tenantId: string, packId: string): Promise<EmbeddingRow[]> =>
+/** One more than is compared, to know that there are more. */
+const embeddingsForCalibration = (
+  tx: Tx,
+  tenantId: string,
+  packId: string,
+): Promise<{ person_id: string; photo_id: string; embedding: SealedEmbedding }[]> =>
   tx.query(
-    `SELECT f.person_id, e.embedding FROM search.photos f JOIN search.embeddings e ON e.photo_id = f.id
+    `SELECT f.person_id, e.photo_id, e.embedding FROM search.photos f JOIN search.embeddings e ON e.photo_id = f.id
      WHERE f.tenant_id = $1 AND e.pack_id = $2 AND e.embedding IS NOT NULL ORDER BY md5(f.person_id::text), f.id LIMIT $3`,
     [tenantId, packId, maxPhotos + 1],
   );

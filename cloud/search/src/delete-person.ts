@@ -5,6 +5,7 @@ import { askBoxesToForget } from './ask-boxes-to-forget';
 import { deleteDoomed } from './delete-doomed';
 import { type DocumentRef, deleteVerdictsOf, doomPerson, embeddingsByPack, insertDeletion, searchesFor } from './deletion.store';
 import { doomObjects, forgetDoomedObject } from './doomed.store';
+import { embeddingSealOf } from './embedding-seal';
 import { deletePersonRow, findPerson, isSearchedFor, photosOf } from './person.store';
 import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
@@ -60,12 +61,13 @@ async function writeDocument(
   key: string,
   inUse: { packId: string; defaultThreshold: number } | undefined,
 ): Promise<DocumentRef> {
-  const packs = (await embeddingsByPack(tx, tenantId, personId)).map(({ pack_id: packId, embeddings, threshold }) => {
+  const seal = await embeddingSealOf(deps)(tenantId);
+  const packs = (await embeddingsByPack(tx, tenantId, personId)).map(({ pack_id: packId, photo_ids, embeddings, threshold }) => {
     const known = [threshold, inUse?.packId === packId ? inUse.defaultThreshold : null].filter((each) => each !== null);
     return {
       packId,
       threshold: known.length > 0 ? Math.min(...known) : cautiousThreshold,
-      embeddings: embeddings.map((each) => each.toString('base64')),
+      embeddings: embeddings.map((each, n) => seal.open({ personId, photoId: photo_ids[n] as string, packId }, each).toString('base64')),
     };
   });
   const body = Buffer.from(JSON.stringify(forgetDocument.parse({ personId, packs })));

@@ -1,6 +1,7 @@
 import type { Tx } from '@star/platform';
 import type { ForgetReceipt, TaskError } from '@stardipper/proto';
 import { lastId } from './cursor';
+import type { SealedEmbedding } from './embedding-seal';
 
 /** Where the document for the boxes lies. */
 export interface DocumentRef {
@@ -203,14 +204,15 @@ export const searchesFor = async (tx: Tx, tenantId: string, personId: string): P
 export const deleteVerdictsOf = (tx: Tx, searchIds: readonly string[], personId: string): Promise<number> =>
   tx.execute("DELETE FROM search.verdicts WHERE search_id = ANY($1) AND right(match_id, 37) = ':' || $2::text", [searchIds, personId]);
 
-/** Every embedding of the person, and the lowest threshold anybody searched for them with, by pack. */
+/** Every embedding of the person with its photo, and the lowest threshold anybody searched for them with, by pack. */
 export const embeddingsByPack = (
   tx: Tx,
   tenantId: string,
   personId: string,
-): Promise<{ pack_id: string; embeddings: Buffer[]; threshold: number | null }[]> =>
+): Promise<{ pack_id: string; photo_ids: string[]; embeddings: SealedEmbedding[]; threshold: number | null }[]> =>
   tx.query(
-    `SELECT e.pack_id, array_agg(e.embedding ORDER BY f.created_at, f.id) AS embeddings,
+    `SELECT e.pack_id, array_agg(f.id ORDER BY f.created_at, f.id) AS photo_ids,
+       array_agg(e.embedding ORDER BY f.created_at, f.id) AS embeddings,
        (SELECT min(s.threshold) FROM search.searches s
         WHERE s.tenant_id = $1 AND s.pack_id = e.pack_id AND s.person_ids @> ARRAY[$2::uuid]) AS threshold
      FROM search.photos f JOIN search.embeddings e ON e.photo_id = f.id

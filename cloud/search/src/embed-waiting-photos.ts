@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, createLeases, requireFence } from '@star/platform';
 import { listWaitingPhotos, notePackInUse, type WaitingPhoto, wantedMark, writeEmbedding, writeRefusal } from './embedding.store';
+import { embeddingSealOf } from './embedding-seal';
 import { findArchiveInUse, listArchivesInUse } from './pack-assignment.store';
 import type { FaceEmbedder, SearchDeps } from './ports';
 import { sayOnce } from './say-once';
@@ -138,6 +139,7 @@ async function embedAgain(
     const stored = await deps.objects.get(photo.tenant_id, photo.object_key);
     image = stored && (await buffer(stored.body));
   } catch (cause) {
+    if (isErased(cause)) return void (await refuse(cause, null));
     // Storage that is away must not have a photo refused; one file that cannot be read must not hold up the others.
     const unreadable = searchError('photo.file_unreadable', {}, cause);
     await refuse(unreadable, later);
@@ -147,11 +149,16 @@ async function embedAgain(
     // A photo that was deleted since it was listed has no row either: then nothing is written below.
     if (!image) throw searchError('photo.file_missing');
     const face = await embedder.embedPhoto(image, packId);
-    await deps.database.tenant(photo.tenant_id, (tx) => writeEmbedding(tx, photo.id, packId, face.embedding));
+    const owner = { personId: photo.person_id, photoId: photo.id, packId };
+    const embedding = (await embeddingSealOf(deps)(photo.tenant_id)).seal(owner, face.embedding);
+    await deps.database.tenant(photo.tenant_id, (tx) => writeEmbedding(tx, owner, embedding));
   } catch (error) {
+    if (isErased(error)) return void (await refuse(error, null));
     if (!(error instanceof AppError) || !/^(photo|embedder)\./.test(error.code)) throw error;
     // Cut short by the end of this replica, or by the next pack: nothing is known of the photo.
     if (signal.aborted || error.code === 'embedder.pack_changed') return;
     await refuse(error, error.code.startsWith('photo.') || photo.attempts + 1 >= maxAttempts ? null : later);
   }
 }
+
+const isErased = (error: unknown): error is AppError => error instanceof AppError && error.code === 'tenant.erased';

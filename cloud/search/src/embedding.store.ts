@@ -1,4 +1,5 @@
 import type { Tx } from '@star/platform';
+import type { EmbeddingOwner, SealedEmbedding } from './embedding-seal';
 import { packOfTenantSql, packSinceSql } from './pack-assignment.store';
 import type { PhotoRow } from './person.store';
 
@@ -35,7 +36,7 @@ export const waits = '(e.photo_id IS NULL OR e.retry_at IS NOT NULL)';
 export const isRefused = '(e.refusal IS NOT NULL AND e.retry_at IS NULL)';
 
 /** What has an embedding keeps it. Answers 0 when it does, or when the photo is gone. */
-export const writeEmbedding = (tx: Tx, photoId: string, packId: string, embedding: Buffer): Promise<number> =>
+export const writeEmbedding = (tx: Tx, { photoId, packId }: EmbeddingOwner, embedding: SealedEmbedding): Promise<number> =>
   tx.execute(
     `INSERT INTO search.embeddings AS e (tenant_id, photo_id, pack_id, embedding)
      SELECT tenant_id, id, $2, $3 FROM search.photos WHERE id = $1 FOR KEY SHARE
@@ -43,6 +44,27 @@ export const writeEmbedding = (tx: Tx, photoId: string, packId: string, embeddin
        DO UPDATE SET embedding = excluded.embedding, refusal = NULL, retry_at = NULL, made_at = now() WHERE e.embedding IS NULL`,
     [photoId, packId, embedding],
   );
+
+/** From before there were keys. For a system transaction. */
+export const listUnsealed = (
+  tx: Tx,
+  limit: number,
+): Promise<{ tenant_id: string; person_id: string; photo_id: string; pack_id: string; embedding: Buffer }[]> =>
+  tx.query(
+    `SELECT e.tenant_id, f.person_id, e.photo_id, e.pack_id, e.embedding FROM search.embeddings e JOIN search.photos f ON f.id = e.photo_id
+     WHERE NOT e.sealed ORDER BY e.tenant_id LIMIT $1`,
+    [limit],
+  );
+
+export const writeSealed = (tx: Tx, { photoId, packId }: EmbeddingOwner, embedding: SealedEmbedding): Promise<number> =>
+  tx.execute('UPDATE search.embeddings SET embedding = $3, sealed = true WHERE photo_id = $1 AND pack_id = $2 AND NOT sealed', [
+    photoId,
+    packId,
+    embedding,
+  ]);
+
+export const deleteUnsealed = (tx: Tx, tenantId: string): Promise<number> =>
+  tx.execute('DELETE FROM search.embeddings WHERE tenant_id = $1 AND NOT sealed', [tenantId]);
 
 /** For good, or until `retryAt`. Answers how often it was tried, or 0 when there is an embedding or no photo. */
 export const writeRefusal = async (tx: Tx, photoId: string, packId: string, refusal: Refusal, retryAt: Date | null): Promise<number> =>
@@ -61,6 +83,7 @@ export const writeRefusal = async (tx: Tx, photoId: string, packId: string, refu
 export interface WaitingPhoto {
   readonly tenant_id: string;
   readonly id: string;
+  readonly person_id: string;
   readonly object_key: string;
   /** How often it could not be embedded so far. */
   readonly attempts: number;
@@ -79,8 +102,8 @@ export const listWaitingPhotos = (
   limit: number,
 ): Promise<WaitingPhoto[]> =>
   tx.query(
-    `SELECT tenant_id, id, object_key, attempts FROM (
-       SELECT f.tenant_id, f.id, f.object_key, coalesce(e.attempts, 0) AS attempts, p.wanted_at,
+    `SELECT tenant_id, id, person_id, object_key, attempts FROM (
+       SELECT f.tenant_id, f.id, f.person_id, f.object_key, coalesce(e.attempts, 0) AS attempts, p.wanted_at,
          row_number() OVER (PARTITION BY f.tenant_id ORDER BY p.wanted_at, p.created_at, p.id, f.created_at, f.id) AS place
        FROM search.photos f JOIN search.people p ON p.id = f.person_id
          LEFT JOIN search.embeddings e ON e.photo_id = f.id AND e.pack_id = $1
@@ -124,9 +147,13 @@ export const peopleForPack = (tx: Tx, personIds: readonly string[], packId: stri
   );
 
 /** In a stable order: the query document of a search must hash the same when it is built again. */
-export const embeddingsOf = (tx: Tx, personIds: readonly string[], packId: string): Promise<{ person_id: string; embedding: Buffer }[]> =>
+export const embeddingsOf = (
+  tx: Tx,
+  personIds: readonly string[],
+  packId: string,
+): Promise<{ person_id: string; photo_id: string; embedding: SealedEmbedding }[]> =>
   tx.query(
-    `SELECT f.person_id, e.embedding FROM search.photos f JOIN search.embeddings e ON e.photo_id = f.id
+    `SELECT f.person_id, e.photo_id, e.embedding FROM search.photos f JOIN search.embeddings e ON e.photo_id = f.id
      WHERE f.person_id = ANY($1) AND e.pack_id = $2 AND e.embedding IS NOT NULL ORDER BY f.person_id, f.created_at, f.id`,
     [personIds, packId],
   );

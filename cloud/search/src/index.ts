@@ -13,6 +13,7 @@ export {
   type PackArchive,
   type SearchSettings,
 } from './ports';
+export { sealOldEmbeddings } from './seal-old-embeddings';
 export { searchGroup } from './search.consumer';
 export { searchErrors } from './search.errors';
 export { SearchModule } from './search.module';

@@ -5,6 +5,7 @@ import { byAge, decodeCursor, encodeCursor } from './cursor';
 import { deleteDoomed } from './delete-doomed';
 import { doomObjects, forgetDoomedObject } from './doomed.store';
 import { noteFirstPack, type PhotoForPack, photosForPack, writeEmbedding } from './embedding.store';
+import { embeddingSealOf } from './embedding-seal';
 import {
   countPeople,
   deletePhotoRow,
@@ -101,6 +102,8 @@ export const addPhoto =
     const embedder = await embedderOf(deps)(caller.tenantId);
     const face = await embedder.embedPhoto(picture.jpeg);
     const photoId = randomUUID();
+    const owner = { personId, photoId, packId: face.packId };
+    const embedding = (await embeddingSealOf(deps)(caller.tenantId)).seal(owner, face.embedding);
     const objectKey = objectKeys.photo(caller.tenantId, personId, photoId);
     // Doomed first and pardoned with the row: a process that dies in between leaves no face behind without an owner.
     await deps.database.tenant(caller.tenantId, (tx) => doomObjects(tx, caller.tenantId, [objectKey], uploadSeconds));
@@ -114,7 +117,7 @@ export const addPhoto =
       const { width, height } = picture;
       const { facePx, quality } = face;
       await insertPhoto(tx, caller.tenantId, { id: photoId, personId, objectKey, sha256, width, height, facePx, quality });
-      await writeEmbedding(tx, photoId, face.packId, face.embedding);
+      await writeEmbedding(tx, owner, embedding);
       if (embedder.own) await noteFirstPack(tx, face.packId);
       if ((await forgetDoomedObject(tx, objectKey)) === 0) throw searchError('photo.upload_too_slow');
       await deps.audit(tx, { ...who(caller), action: 'photo.added', subject: photoId, details: { personId } });

@@ -1,4 +1,4 @@
-import type { Analytics, AreasVisibleTo, Audit, Database, FirstTime, LimitsOf, Objects, WriteEvent } from '@star/platform';
+import type { Analytics, AreasVisibleTo, Audit, Database, FirstTime, LimitsOf, Objects, TenantKeys, WriteEvent } from '@star/platform';
 import type { devices } from '@stardipper/proto';
 
 export interface EdgeRef {
@@ -120,6 +120,8 @@ export interface SearchDeps {
   readonly database: Database;
   readonly analytics: Analytics;
   readonly objects: Objects;
+  /** Seal embeddings at rest. */
+  readonly tenantKeys: Pick<TenantKeys, 'boxOf'>;
   readonly writeEvent: WriteEvent;
   readonly firstTime: FirstTime;
   readonly edges: EdgeDirectory;

@@ -19,6 +19,8 @@ export const searchErrors = defineErrors({
   'photo.upload_too_slow': 'unavailable',
   'photo.file_missing': 'gone',
   'photo.file_unreadable': 'unavailable',
+  /** Its embedding was changed, or is another photo's. */
+  'photo.embedding_unreadable': 'internal',
   'embedder.unavailable': 'unavailable',
   'embedder.preparing': 'unavailable',
   'embedder.failed': 'internal',

@@ -3,6 +3,7 @@ import { type Caller, type Limits, requireRoom, type Tx, who } from '@star/platf
 import { createTaskParams, type devices, maxPayloadBytes, objectKeys, queryDocument, type Search } from '@stardipper/proto';
 import { requireCameras, requireEmbedded, requireKnown } from './draft-search';
 import { embeddingsOf, peopleForPack } from './embedding.store';
+import { embeddingSealOf } from './embedding-seal';
 import { byEdge, chunks, maxCamerasOfTask, taskCameras } from './estimate-search';
 import { holdPeople } from './person.store';
 import type { SearchDeps } from './ports';
@@ -102,9 +103,12 @@ async function writeQuery(deps: SearchDeps, tx: Tx, tenantId: string, search: Se
   requireKnown(found, search.person_ids);
   requireEmbedded(found, search.person_ids, search.pack_id);
   const rows = await embeddingsOf(tx, search.person_ids, search.pack_id);
+  const seal = await embeddingSealOf(deps)(tenantId);
   const persons = search.person_ids.map((id) => ({
     id,
-    embeddings: rows.filter((row) => row.person_id === id).map((row) => row.embedding.toString('base64')),
+    embeddings: rows
+      .filter((row) => row.person_id === id)
+      .map((row) => seal.open({ personId: id, photoId: row.photo_id, packId: search.pack_id }, row.embedding).toString('base64')),
   }));
   const body = Buffer.from(JSON.stringify(queryDocument.parse({ packId: search.pack_id, threshold: search.threshold, persons })));
   const key = objectKeys.query(tenantId, search.id);

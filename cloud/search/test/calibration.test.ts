@@ -1,5 +1,6 @@
 /** How the pack tells a tenant's people apart: pairs of photos, judged matches, and nobody else's. */
 import type { Calibration } from '@stardipper/proto';
+import { embeddingSealOf } from '../src/embedding-seal';
 import { aMatch, aReport, aRunningSearch, progressed } from './support/box';
 import { anOperator, aPerson, type Operator, packId, picture, startWorld, until, type World } from './support/world';
 
@@ -21,10 +22,12 @@ const counted = (histogram: readonly number[]) =>
 /** Gives the photos of a person, in their order, these embeddings. */
 async function embed(personId: string, ...vectors: readonly (readonly number[])[]): Promise<void> {
   const { body } = await world.request(operator.token, 'GET', `/people/${personId}`);
+  const seal = await embeddingSealOf(world.options)(operator.caller.tenantId);
   await world.database.db.tenant(operator.caller.tenantId, async (tx) => {
     for (const [i, vector] of vectors.entries()) {
-      const bytes = Buffer.from(Float32Array.from(vector).buffer);
-      await tx.execute('UPDATE search.embeddings SET embedding = $2 WHERE photo_id = $1', [body.photos[i].id, bytes]);
+      const photoId = body.photos[i].id;
+      const sealed = seal.seal({ personId, photoId, packId }, Buffer.from(Float32Array.from(vector).buffer));
+      await tx.execute('UPDATE search.embeddings SET embedding = $2 WHERE photo_id = $1', [photoId, sealed]);
     }
   });
 }

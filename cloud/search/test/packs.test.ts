@@ -9,8 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { migrate } from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { objectKeys, packInUse, person as personSchema, queryDocument } from '@stardipper/proto';
-import { connectMizar, createSearch, searchMigrations } from '../src';
+import { connectMizar, createSearch, sealOldEmbeddings, searchMigrations } from '../src';
 import { embeddingsOf, listWaitingPhotos } from '../src/embedding.store';
+import { embeddingSealOf } from '../src/embedding-seal';
 import { searchError } from '../src/search.errors';
 import { requested } from './support/box';
 import { copyOfDemoPack, drawnPhoto, StarMizar } from './support/packs';
@@ -273,8 +274,13 @@ test('an installation of before keeps the embeddings that its photos had', async
     );
   });
   await migrate(database.ownerUrl, 'search', searchMigrations);
-  const kept = await database.db.tenant(caller.tenantId, (tx) => embeddingsOf(tx, [personId], 'old.1'));
-  expect(kept).toEqual([{ person_id: personId, embedding: Buffer.of(1) }]);
+  const tenantKeys = world.options.tenantKeys;
+  const sealed = await Promise.all([1, 2].map(() => sealOldEmbeddings({ database: database.db, tenantKeys })));
+  expect(Math.max(...sealed)).toBe(1);
+  expect(await sealOldEmbeddings({ database: database.db, tenantKeys })).toBe(0);
+  const [kept] = await database.db.tenant(caller.tenantId, (tx) => embeddingsOf(tx, [personId], 'old.1'));
+  const seal = await embeddingSealOf({ tenantKeys })(caller.tenantId);
+  expect(kept && seal.open({ personId, photoId, packId: 'old.1' }, kept.embedding)).toEqual(Buffer.of(1));
   const search = createSearch({ ...world.options, database: database.db });
   expect(await search.readPackInUse(caller.tenantId)).toMatchObject({
     pack: { packId: 'old.1' },
@@ -308,10 +314,14 @@ describe('without the rest of Star', () => {
     });
 
   async function replica(): Promise<ChildProcess> {
-    const child = fork(join(__dirname, 'support', 'embed.child.ts'), [database.appUrl, join(world.folder, 'objects'), mizar.address], {
-      execArgv: ['-r', join(__dirname, '..', '..', 'platform', 'test', 'run-sources.cjs')],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
+    const child = fork(
+      join(__dirname, 'support', 'embed.child.ts'),
+      [database.appUrl, world.database.appUrl, join(world.folder, 'objects'), mizar.address],
+      {
+        execArgv: ['-r', join(__dirname, '..', '..', 'platform', 'test', 'run-sources.cjs')],
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      },
+    );
     replicas.push(child);
     child.on('message', (said) => said === 'embedding' && worked.set(child, (worked.get(child) ?? 0) + 1));
     await new Promise((resolve) => child.once('message', resolve));

@@ -17,12 +17,14 @@ import {
   openRedisCache,
   type SigningKey,
   startRelay,
+  type TenantKeys,
 } from '@star/platform';
 import type { Logger } from 'pino';
 import { type Identity, openIdentity } from './identity';
 import { openObjects } from './objects';
 import { auditKeyPath, lastingSecret } from './secrets';
 import type { AppSettings } from './settings';
+import { openTenantKeys } from './tenant-keys';
 
 /** The ports of the platform, opened for one application process. */
 export interface Base {
@@ -33,6 +35,8 @@ export interface Base {
   readonly bus: Bus;
   readonly analytics: Analytics;
   readonly objects: DiskObjects;
+  /** Seal faces at rest. */
+  readonly tenantKeys: TenantKeys;
   readonly identity: Identity;
   readonly cache: Cache;
   /** Encrypts recorder passwords at rest. */
@@ -70,7 +74,8 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     password: settings.STAR_CLICKHOUSE_PASSWORD,
     database: 'star',
   });
-  const objects = await openObjects(settings.STAR_DATA, settings.STAR_PUBLIC_URL);
+  const tenantKeys = await openTenantKeys(settings.STAR_DATA, settings.STAR_DATABASE_URL, log);
+  const objects = await openObjects(settings.STAR_DATA, settings.STAR_PUBLIC_URL, tenantKeys);
   const cache = await openCache(settings, database, log);
   return {
     settings,
@@ -80,6 +85,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     bus,
     analytics,
     objects,
+    tenantKeys,
     identity: await openIdentity(settings, database, log),
     cache,
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
@@ -90,6 +96,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
       await bus.close();
       await cache.close();
       await analytics.close();
+      await tenantKeys.close();
       await database.close();
     },
   };

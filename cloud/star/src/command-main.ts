@@ -3,9 +3,10 @@
 import { readConfig } from '@star/platform';
 import { auditCommand } from './commands/audit';
 import { type Command, commandSettings, UsageError } from './commands/command';
+import { keysCommand } from './commands/keys';
 import { tenantsCommand } from './commands/tenants';
 
-const commands: Readonly<Record<string, Command>> = { audit: auditCommand, tenants: tenantsCommand };
+const commands: Readonly<Record<string, Command>> = { audit: auditCommand, keys: keysCommand, tenants: tenantsCommand };
 
 const usage = () =>
   ['Usage:', ...Object.values(commands).flatMap((command) => command.usage.map((line) => `  star ${line}`)), ''].join('\n');

@@ -17,6 +17,7 @@ import { type Parts, startParts } from './parts';
 import { makeSecrets } from './secrets';
 import { type StarSettings, starSettings } from './settings';
 import { startApps, withPorts } from './start-apps';
+import { sealWhatIsOld } from './tenant-keys';
 
 async function migrateAll(parts: Parts, log: Logger): Promise<void> {
   for (const [service, folder] of [
@@ -74,6 +75,7 @@ async function main(): Promise<void> {
   const apps: KeptChild[] = [];
   try {
     await migrateAll(parts, log);
+    await sealWhatIsOld(settings.STAR_DATA, parts.databaseUrl, log);
     await startApps(settings, parts, existsSync(console_) ? console_ : undefined, async (program) => {
       const app = await keepChild(program, log);
       apps.push(app);

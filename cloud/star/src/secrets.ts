@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -20,10 +21,13 @@ export async function lastingSecret(data: string, name: string): Promise<Buffer>
 
 /** Made by the supervisor before any application process reads them, so that all of them get the same. */
 export async function makeSecrets(data: string): Promise<void> {
+  if (existsSync(`${tenantsKeyPath(data)}.next`)) throw new Error('`star keys rewrap` was cut off: run it again before Star is started');
   for (const name of secretNames) await lastingSecret(data, name);
 }
 
-const secretNames = ['objects', 'credentials', 'identity', 'bridge'] as const;
+const secretNames = ['objects', 'credentials', 'identity', 'bridge', 'tenants'] as const;
+/** Seals the keys of the tenants. */
+export const tenantsKeyPath = (data: string): string => join(data, 'keys', 'tenants');
 /** Signs the ends of audit chains; not the tokens' key, which may be changed. */
 export const auditKeyPath = (data: string): string => join(data, 'keys', 'audit.json');
 /** The signed heads of the audit log, day by day. */

@@ -134,6 +134,7 @@ const composeTenantLife = (base: Base): TenantLife =>
     audit: recordAudit,
     identity: base.identity.admin,
     areas: firstArea,
+    eraseTenantKey: base.tenantKeys.eraseTenantKey,
     now: () => new Date(),
   });
 
@@ -177,6 +178,7 @@ function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embed
     database: base.database,
     analytics: base.analytics,
     objects: base.objects,
+    tenantKeys: base.tenantKeys,
     writeEvent,
     firstTime,
     edges,

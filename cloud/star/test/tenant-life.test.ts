@@ -216,6 +216,8 @@ it('is opened, disabled, enabled and removed everywhere, and its neighbour does 
   expect(await readdir(join(folder, 'objects', 'stored'))).toEqual([west.id]);
   expect(await logIn(east.admin.username, east.admin.password)).toBeUndefined();
   await expect(connect(east.boxToken)).rejects.toThrow();
+  await expect(base.tenantKeys.keyOf(east.id)).rejects.toMatchObject({ code: 'tenant.erased' });
+  await expect(base.tenantKeys.keyOf(west.id)).resolves.toHaveLength(32);
 
   expect(neighbourLeft).toBe(false);
   expect(await stateOf(west)).toBe('running');

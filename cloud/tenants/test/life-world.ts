@@ -8,6 +8,7 @@ import {
   type BusRecord,
   type Cache,
   createSagas,
+  createTenantKeys,
   type Database,
   type DiskObjects,
   doTenantPart,
@@ -38,6 +39,7 @@ export const lifeDeps = (database: Database, objects: DiskObjects, cache: Cache)
   cache,
   identity: createUserAdmin({ database }),
   areas: firstArea,
+  eraseTenantKey: createTenantKeys({ database, installationKey: Buffer.alloc(32), audit: recordAudit }).eraseTenantKey,
   now: () => new Date(),
 });
 

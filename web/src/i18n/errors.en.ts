@@ -51,6 +51,8 @@ export const errors = {
   photo_upload_too_slow: 'The upload took too long.',
   photo_file_missing: 'The stored file of this photo is gone.',
   photo_file_unreadable: 'The stored file of this photo cannot be read at the moment.',
+  photo_embedding_unreadable: 'The stored embedding of this photo was changed or belongs to another photo.',
+  tenant_erased: 'The key of this tenant was erased; what it had sealed cannot be read any more.',
   photo_no_face: 'No face was found in this photo.',
   photo_several_faces: 'The photo shows several faces; it must show one.',
   photo_face_too_small: 'The face is too small; at least {min} pixels are needed.',

@@ -51,6 +51,8 @@ export const errors = {
   photo_upload_too_slow: '上传超时。',
   photo_file_missing: '此照片的存储文件已丢失。',
   photo_file_unreadable: '暂时无法读取此照片的存储文件。',
+  photo_embedding_unreadable: '此照片存储的特征已被改动，或属于另一张照片。',
+  tenant_erased: '该租户的密钥已被销毁，由其加密的内容无法再读取。',
   photo_no_face: '照片中没有找到人脸。',
   photo_several_faces: '照片中有多张人脸，只能有一张。',
   photo_face_too_small: '人脸太小，至少需要 {min} 像素。',

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { type ObjectFiles, type OpenObject, openObjectFiles } from './object-files';
+import { type ObjectFiles, type ObjectSealing, openObjectFiles } from './object-files';
 import { type Objects, objectErrors, requireContentType, requireKey, requireTenant } from './objects';
 import { readGrant, signedPath } from './signature';
+import type { OpenObject } from './stored-file';
 
 export interface DiskObjectsOptions {
   /** Belongs to this storage alone; made when missing. */
@@ -11,6 +12,8 @@ export interface DiskObjectsOptions {
   readonly secret: string;
   /** Where boxes and browsers reach `/objects/…`, without a slash at the end. */
   readonly publicUrl: string;
+  /** Seals what is stored; without it objects lie there as they came. */
+  readonly sealing?: ObjectSealing;
   /** No object is larger; 64 MiB unless told. */
   readonly maxBytes?: number;
   readonly nowMs?: () => number;
@@ -33,6 +36,8 @@ export interface ObjectAnswer {
 export interface DiskObjects extends Objects {
   /** Answers a request to `/objects/…`; throws AppErrors. Whoever calls it must read or destroy the answer's body. */
   serve(request: ObjectRequest): Promise<ObjectAnswer>;
+  /** See ObjectFiles. */
+  sealOld: ObjectFiles['sealOld'];
 }
 
 const defaultMaxBytes = 64 * 1024 * 1024;
@@ -42,7 +47,7 @@ const longestGrantS = 604_800;
 /** Objects on a folder, for one machine or a shared file system. */
 export async function openDiskObjects(options: DiskObjectsOptions): Promise<DiskObjects> {
   if (options.secret.length < 32) throw new RangeError('the secret of the object storage is shorter than 32 characters');
-  const files = await openObjectFiles(options.folder);
+  const files = await openObjectFiles(options.folder, options.sealing);
   const nowMs = options.nowMs ?? Date.now;
   const maxBytes = options.maxBytes ?? defaultMaxBytes;
   const opened = async (tenantId: string, key: string) => {
@@ -65,9 +70,9 @@ export async function openDiskObjects(options: DiskObjectsOptions): Promise<Disk
       return found?.object.readRange(start, bytes).finally(() => found.object.close());
     },
     head: async (tenantId, key) => {
-      const found = await opened(tenantId, key);
-      await found?.object.close();
-      return found?.info;
+      requireKey(tenantId, key);
+      const found = await files.describe(key);
+      return found && { key, ...found };
     },
     delete: async (tenantId, key) => {
       requireKey(tenantId, key);
@@ -103,6 +108,7 @@ export async function openDiskObjects(options: DiskObjectsOptions): Promise<Disk
       if (!object) throw objectErrors.error('object.not_found');
       return answer(object, request);
     },
+    sealOld: files.sealOld,
   };
 }
 

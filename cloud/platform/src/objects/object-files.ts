@@ -1,14 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { objectErrors } from './objects';
+import { fileKey, Sealer } from './sealed-file';
+import { type Head, headBytes, type OpenObject, openFile, openObject, plainFile, plainSize } from './stored-file';
 
-/**
- * One file per object: a head of 256 bytes (JSON with the content type, padded), then the bytes. In one file, because
- * two (data and description) cannot be replaced in one step. The ending `.object` lets `a` and `a/b` both exist.
- */
-const headBytes = 256;
+/** Lets `a` and `a/b` both exist. */
 const ending = '.object';
 
 /** An upload that was cut off is left in `incoming` for at most this long. */
@@ -16,49 +14,95 @@ const staleAfterMs = 3_600_000;
 
 export interface ObjectFiles {
   write(key: string, body: Buffer | Readable, contentType: string, limits: { maxBytes: number; exactBytes?: number }): Promise<void>;
+  /** Throws `tenant.erased` for a sealed one. */
   open(key: string): Promise<OpenObject | undefined>;
+  /** What is known without a key. */
+  describe(key: string): Promise<{ sizeBytes: number; contentType: string } | undefined>;
   delete(key: string): Promise<void>;
   /** Everything whose key begins with this part. */
   deleteUnder(prefix: string): Promise<number>;
+  /** Seals what lies there unsealed from before there were keys, and answers how many. Nothing may be written or deleted meanwhile. */
+  sealOld(): Promise<number>;
 }
 
-export interface OpenObject {
-  readonly sizeBytes: number;
-  readonly contentType: string;
-  readonly modifiedAtMs: number;
-  /** Bytes from `start` up to and including `end`; closes the file when it ends or is destroyed. */
-  read(start?: number, end?: number): Readable;
-  /** At most `bytes` bytes from `start`; the file stays open. */
-  readRange(start: number, bytes: number): Promise<Buffer>;
-  close(): Promise<void>;
+export interface ObjectSealing {
+  /** The key of the tenant an object belongs to. Throws `tenant.erased`. */
+  readonly keyOf: (tenantId: string) => Promise<Buffer>;
+  /** What lies in these folders of a tenant is not sealed: it is no person's. Of every other folder it is. */
+  readonly unsealedFolders?: readonly string[];
 }
 
-export async function openObjectFiles(folder: string): Promise<ObjectFiles> {
+/** Without `sealing` files are not sealed, and sealed ones cannot be read. */
+export async function openObjectFiles(folder: string, sealing?: ObjectSealing): Promise<ObjectFiles> {
   const incoming = join(folder, 'incoming');
   await mkdir(incoming, { recursive: true, mode: 0o700 });
   await removeStale(incoming);
-  const pathOf = (key: string) => join(folder, 'stored', `${key}${ending}`);
-  return {
-    write: async (key, body, contentType, limits) => {
-      const aside = join(incoming, randomUUID());
-      try {
-        await writeWhole(aside, body, contentType, limits);
-        const path = pathOf(key);
-        const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-        await rename(aside, path);
-        await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made));
-      } catch (error) {
-        await rm(aside, { force: true });
-        throw error;
-      }
-    },
-    open: (key) => openObject(pathOf(key)),
-    delete: async (key) => {
+  const stored = join(folder, 'stored');
+  const pathOf = (key: string) => join(stored, `${key}${ending}`);
+  const keyFor = async (key: string, salt: Buffer): Promise<Buffer> => {
+    if (!sealing) throw new Error('the object is sealed and there are no keys');
+    return fileKey(await sealing.keyOf(tenantOf(key)), salt, key);
+  };
+  const isSealed = (key: string) => sealing !== undefined && !sealing.unsealedFolders?.includes(key.split('/')[1] ?? '');
+
+  const write: ObjectFiles['write'] = async (key, body, contentType, limits) => {
+    const aside = join(incoming, randomUUID());
+    const salt = isSealed(key) ? randomBytes(16) : undefined;
+    const sealer = salt && new Sealer(await keyFor(key, salt));
+    try {
+      await writeWhole(aside, body, { contentType, ...(salt && { salt: salt.toString('base64url') }) }, sealer, limits);
       const path = pathOf(key);
-      if (await removed(path)) await syncFolders(dirname(path), dirname(path));
+      const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rename(aside, path);
+      await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made));
+    } catch (error) {
+      await rm(aside, { force: true });
+      throw error;
+    }
+  };
+  const remove = async (key: string) => {
+    const path = pathOf(key);
+    if (await removed(path)) await syncFolders(dirname(path), dirname(path));
+  };
+  const sealOne = async (key: string): Promise<number> => {
+    const found = await openFile(pathOf(key));
+    if (!found) return 0;
+    const { file, head, storedBytes } = found;
+    if (head.salt !== undefined) {
+      await file.close();
+      return 0;
+    }
+    const plain = plainFile(file, storedBytes).read();
+    try {
+      await write(key, plain, head.contentType, { maxBytes: storedBytes, exactBytes: storedBytes });
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'tenant.erased') throw error;
+      await remove(key);
+    } finally {
+      plain.destroy();
+    }
+    return 1;
+  };
+  return {
+    write,
+    open: (key) => openObject(pathOf(key), (salt) => keyFor(key, salt)),
+    describe: async (key) => {
+      const found = await openFile(pathOf(key));
+      await found?.file.close();
+      return found && { sizeBytes: plainSize(found), contentType: found.head.contentType };
+    },
+    delete: remove,
+    sealOld: async () => {
+      // There once it was done: a later start need not look at every file again.
+      const done = join(folder, 'all-sealed');
+      if (await there(done)) return 0;
+      let sealed = 0;
+      for await (const key of storedKeys(stored)) if (isSealed(key)) sealed += await sealOne(key);
+      await writeFile(done, '', { mode: 0o600, flush: true });
+      return sealed;
     },
     deleteUnder: async (prefix) => {
-      const path = join(folder, 'stored', prefix);
+      const path = join(stored, prefix);
       const found = await readdir(path, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return [];
         throw error;
@@ -70,11 +114,38 @@ export async function openObjectFiles(folder: string): Promise<ObjectFiles> {
   };
 }
 
-async function writeWhole(path: string, body: Buffer | Readable, contentType: string, limits: { maxBytes: number; exactBytes?: number }) {
+const tenantOf = (key: string) => key.slice(0, key.indexOf('/'));
+
+async function* storedKeys(folder: string, prefix = ''): AsyncGenerator<string> {
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(nothingThere)) {
+    const key = `${prefix}${entry.name}`;
+    if (entry.isDirectory()) yield* storedKeys(join(folder, entry.name), `${key}/`);
+    else if (entry.name.endsWith(ending)) yield key.slice(0, -ending.length);
+  }
+}
+
+function nothingThere(error: NodeJS.ErrnoException): [] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
+}
+
+const there = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+async function writeWhole(
+  path: string,
+  body: Buffer | Readable,
+  description: Head,
+  sealer: Sealer | undefined,
+  limits: { maxBytes: number; exactBytes?: number },
+) {
   const file = await open(path, 'wx', 0o600);
   try {
     const head = Buffer.alloc(headBytes, ' ');
-    head.write(JSON.stringify({ contentType }));
+    head.write(JSON.stringify(description));
     head[headBytes - 1] = 0x0a;
     await file.write(head);
     let written = 0;
@@ -82,8 +153,10 @@ async function writeWhole(path: string, body: Buffer | Readable, contentType: st
       const bytes = chunk as Buffer;
       written += bytes.length;
       if (written > limits.maxBytes) throw objectErrors.error('object.too_large', { maxBytes: limits.maxBytes });
-      await writeAll(file, bytes);
+      // In one piece: every write is a turn of the thread pool.
+      await writeAll(file, sealer ? Buffer.concat(sealer.add(bytes)) : bytes);
     }
+    if (sealer) await writeAll(file, sealer.end());
     if (limits.exactBytes !== undefined && written !== limits.exactBytes) throw objectErrors.error('object.incomplete');
     await file.sync();
   } finally {
@@ -102,46 +175,6 @@ async function syncFolders(from: string, upTo: string): Promise<void> {
     await folder.sync().finally(() => folder.close());
     if (at === upTo || at === dirname(at)) return;
   }
-}
-
-async function openObject(path: string): Promise<OpenObject | undefined> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    throw error;
-  });
-  if (!file) return undefined;
-  try {
-    const { size, mtimeMs } = await file.stat();
-    const head = Buffer.alloc(headBytes);
-    await file.read(head, 0, headBytes, 0);
-    const { contentType } = JSON.parse(head.toString()) as { contentType: string };
-    return {
-      sizeBytes: size - headBytes,
-      contentType,
-      modifiedAtMs: Math.floor(mtimeMs),
-      read: (start = 0, end = size - headBytes - 1) => {
-        if (end >= start) return file.createReadStream({ start: headBytes + start, end: headBytes + end, highWaterMark: 256 * 1024 });
-        // Node refuses an empty range, and an empty object has no other.
-        void file.close();
-        return Readable.from([]);
-      },
-      readRange: (start, bytes) => readExactly(file, headBytes + start, Math.max(0, Math.min(bytes, size - headBytes - start))),
-      close: () => file.close(),
-    };
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
-async function readExactly(file: FileHandle, position: number, bytes: number): Promise<Buffer> {
-  const range = Buffer.alloc(bytes);
-  for (let done = 0; done < bytes; ) {
-    const { bytesRead } = await file.read(range, done, bytes - done, position + done);
-    if (bytesRead === 0) throw objectErrors.error('object.incomplete');
-    done += bytesRead;
-  }
-  return range;
 }
 
 const removed = (path: string) =>

@@ -34,8 +34,8 @@ async function ownTables(tx: Tx, schema: string): Promise<OwnTable[]> {
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
-/** What nobody gets, not even whose it is: it opens doors. Sealed secrets would be of no use without Star's key. */
-const withheld = /(^|_)(hash|sha256|secret|sealed|password|token)(_|$)/;
+/** What nobody gets, not even whose it is: it opens doors. What is sealed would be of no use without Star's keys. */
+const withheld = /(^|_)(hash|sha256|secret|sealed|password|token|embedding)(_|$)/;
 const pageRows = 500;
 
 /**

@@ -1,13 +1,17 @@
-/** One replica of search that only keeps photos embedded, until it is killed: `embed.child.ts <database> <objects> <mizar>`. Says each photo it works on. */
-import { firstTime, openDatabase, openDiskObjects, writeEvent } from '@star/platform';
+/** One replica of search that only keeps photos embedded, until it is killed: `embed.child.ts <database> <database of keys> <objects> <mizar>`. Says each photo it works on. */
+import { createTenantKeys, firstTime, openDatabase, openDiskObjects, writeEvent } from '@star/platform';
 import { connectMizar, createSearch } from '../../src';
+import { installationKey } from './world';
 
-async function main(databaseUrl: string, folder: string, mizar: string): Promise<void> {
+async function main(databaseUrl: string, keysUrl: string, folder: string, mizar: string): Promise<void> {
   const absent = () => Promise.reject(new Error('not in this test'));
   const embedder = connectMizar(mizar);
+  const database = openDatabase({ url: databaseUrl, poolSize: 4 });
+  const tenantKeys = createTenantKeys({ database: openDatabase({ url: keysUrl, poolSize: 1 }), installationKey, audit: absent });
   const search = createSearch({
-    database: openDatabase({ url: databaseUrl, poolSize: 4 }),
-    objects: await openDiskObjects({ folder, secret: 's'.repeat(32), publicUrl: 'http://star.test' }),
+    database,
+    tenantKeys,
+    objects: await openDiskObjects({ folder, secret: 's'.repeat(32), publicUrl: 'http://star.test', sealing: tenantKeys }),
     // Matches are none of this replica's business.
     analytics: {} as Parameters<typeof createSearch>[0]['analytics'],
     embedders: {
@@ -33,4 +37,4 @@ async function main(databaseUrl: string, folder: string, mizar: string): Promise
   process.send?.('running');
 }
 
-void main(...(process.argv.slice(2) as [string, string, string]));
+void main(...(process.argv.slice(2) as [string, string, string, string]));

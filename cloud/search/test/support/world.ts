@@ -13,6 +13,7 @@ import {
   type Bus,
   type BusRecord,
   type Caller,
+  createTenantKeys,
   createTokenIssuer,
   createTokenVerifier,
   type DiskObjects,
@@ -23,6 +24,7 @@ import {
   type Relay,
   type Subscription,
   startRelay,
+  type TenantKeys,
   type TokenIssuer,
   writeEvent,
 } from '@star/platform';
@@ -43,6 +45,8 @@ import {
 } from '../../src';
 
 export const packId = 'test-pack';
+/** Of a replica in another process as well. */
+export const installationKey = Buffer.alloc(32, 'star');
 const realm = { issuer: 'http://star.test', audience: 'star' };
 
 export interface Answer {
@@ -58,6 +62,7 @@ export interface World {
   readonly database: TestDatabase;
   readonly analytics: TestAnalytics;
   readonly objects: DiskObjects;
+  readonly tenantKeys: TenantKeys;
   /** Where photos lie. */
   readonly folder: string;
   readonly bus: Bus;
@@ -82,14 +87,22 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
   const folder = await mkdtemp(join(tmpdir(), 'star-search-'));
   const database = await testDatabase([{ service: 'search', folder: searchMigrations }]);
   const analytics = await testAnalytics([{ service: 'search', folder: searchAnalytics }]);
-  const objects = await openDiskObjects({ folder: join(folder, 'objects'), secret: 's'.repeat(32), publicUrl: 'http://star.test' });
+  const audited: AuditEntry[] = [];
+  const audit = async (_: unknown, entry: AuditEntry) => void audited.push(entry);
+  const tenantKeys = createTenantKeys({ database: database.db, installationKey, audit });
+  const objects = await openDiskObjects({
+    folder: join(folder, 'objects'),
+    secret: 's'.repeat(32),
+    publicUrl: 'http://star.test',
+    sealing: tenantKeys,
+  });
   const tokens: TokenIssuer = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   const model = await startModel();
   const embedder = connectMizar(mizar ?? model.address);
   const bus = await openPostgresBus({ db: database.db, pollMs: 200 });
   const relay: Relay = await startRelay({ db: database.db, bus, pollMs: 200 });
   const world = {
-    audit: [] as AuditEntry[],
+    audit: audited,
     published: [] as BusRecord[],
     grants: new Map() as World['grants'],
     cameras: [] as World['cameras'],
@@ -103,10 +116,11 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     database: database.db,
     analytics: analytics.analytics,
     objects,
+    tenantKeys,
     writeEvent,
     firstTime,
     embedders: { own: embedder, of: (archive) => world.of(archive) },
-    audit: async (_, entry) => void world.audit.push(entry),
+    audit,
     areasVisibleTo: async (caller, permission) =>
       permissionsOf(caller.roles).has(permission) ? 'all' : (world.grants.get(caller.userId)?.get(permission) ?? new Set()),
     edges: {
@@ -143,6 +157,7 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     database,
     analytics,
     objects,
+    tenantKeys,
     bus,
     base,
     tokenFor: async (caller: Caller) => (await tokens.issue(caller)).token,

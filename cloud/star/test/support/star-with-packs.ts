@@ -13,6 +13,7 @@ import { createDevices, type Devices, DevicesModule, devicesMigrations } from '@
 import {
   type Caller,
   createLogger,
+  createTenantKeys,
   createTokenIssuer,
   createTokenVerifier,
   type DiskObjects,
@@ -163,14 +164,17 @@ export class StarWithPacks {
       () => bus.close(),
       () => relay.stop(),
     );
-    const objects = await openObjects(data, 'http://star.test');
+    const audit = async () => undefined;
+    const tenantKeys = createTenantKeys({ database: database.db, installationKey: randomBytes(32), audit });
+    const objects = await openObjects(data, 'http://star.test', tenantKeys);
     const env = { ...process.env, DIPPER_DATA: join(data, 'mizar'), MIZAR_THREADS: '1', LOG_LEVEL: 'silent' };
     const mizar: KeptChild = await keepChild(
       { name: 'mizar', script: mizarProgram, env: { ...env, MIZAR_PACK: await copyOfDemoPack(folder, own) } },
       log,
     );
     closing.push(() => mizar.stop());
-    const pool = aPool({ folder: join(data, 'packs'), objects, env });
+    // As the supervisor, without keys.
+    const pool = aPool({ folder: join(data, 'packs'), objects: await openObjects(data, 'http://star.test'), env });
     const address = `unix:${join(folder, 'packs.sock')}`;
     const server = await serveInside(address, [packsGrpcService(pool)]);
     closing.push(
@@ -180,7 +184,6 @@ export class StarWithPacks {
     const embedders = connectPacks(connectMizar(`unix:${String(mizar.ready().socket)}`), address);
     closing.push(() => embedders.close());
     const tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
-    const audit = async () => undefined;
     const devices = createDevices({
       db: database.db,
       bus,
@@ -204,6 +207,7 @@ export class StarWithPacks {
       database: database.db,
       analytics: analytics.analytics,
       objects,
+      tenantKeys,
       writeEvent,
       firstTime,
       embedders,

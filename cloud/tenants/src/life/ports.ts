@@ -34,6 +34,8 @@ export interface TenantLifeDeps {
   readonly cache: Cache;
   readonly identity: TenantIdentity;
   readonly areas: FirstArea;
+  /** Makes unreadable what was sealed of the tenant's; again it does nothing. */
+  readonly eraseTenantKey: (tenantId: string) => Promise<void>;
   readonly now: () => Date;
 }
 

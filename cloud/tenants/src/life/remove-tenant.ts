@@ -49,6 +49,8 @@ export const removalSaga = (deps: TenantLifeDeps): SagaDefinition<Removal> => {
     kind: removalKind,
     forwardOnly: true,
     steps: [
+      // First: whatever the others take their time with cannot be read any more.
+      { name: 'key', do: ({ tenantId }) => deps.eraseTenantKey(tenantId), undo },
       { name: 'services', do: ({ name }, context) => partsOf(deps, context, 'remove', partServices, name), undo },
       { name: 'objects', do: ({ tenantId }) => objects.deleteAll(tenantId), undo },
       {
