@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 
 export type { IdentityDeps } from './deps';
+export { endTokens, isTokenGood } from './end-tokens';
 export { createRealm, registerRealm } from './mount';
 export { createUserAdmin } from './user-admin';
 

@@ -32,6 +32,7 @@ export { createKeycloakVerifier, type KeycloakRealm } from './identity/keycloak-
 export * from './identity/request-origin';
 export * from './identity/signed-document';
 export * from './identity/signing-key';
+export type * from './identity/token-ends';
 export * from './identity/tokens';
 export * from './objects/disk';
 export * from './objects/objects';

@@ -80,7 +80,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     bus,
     analytics,
     objects,
-    identity: await openIdentity(settings, database, log),
+    identity: await openIdentity(settings, database, cache, log),
     cache,
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
     auditKey: await loadSigningKey(auditKeyPath(settings.STAR_DATA)),

@@ -3,13 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createUserAdmin, identityMigrations } from '@star/identity';
+import { createUserAdmin, endTokens, identityMigrations } from '@star/identity';
 import {
   createTokenIssuer,
   createTokenVerifier,
   type IdentityAdmin,
   loadSigningKey,
   migrate,
+  openLocalCache,
   type TokenIssuer,
   writeEvent,
 } from '@star/platform';
@@ -43,7 +44,7 @@ beforeAll(async () => {
   ]);
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   identity = createUserAdmin({ database: database.db });
-  tenants = createTenants({ database: database.db, writeEvent, identity });
+  tenants = createTenants({ database: database.db, writeEvent, identity, endTokens: endTokens({ cache: await openLocalCache() }) });
   app = await createHttpApp(await withAudit(tenants, database.db, folder), {
     verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
   });
