@@ -115,9 +115,6 @@ function credentialOf(request: FastifyRequest): string {
   const [, token] = /^Bearer +([\w.~+/=-]+)$/i.exec(header ?? '') ?? [];
   if (token) return token;
   if (header !== undefined) throw authErrors.error('auth.token_invalid');
-  // A browser's EventSource cannot set a header. Only there: addresses end up in histories and proxies' logs.
-  const inQuery = (request.query as Record<string, unknown> | undefined)?.access_token;
-  const streams = request.method === 'GET' && (request.headers.accept ?? '').includes('text/event-stream');
-  if (streams && typeof inQuery === 'string' && inQuery !== '') return inQuery;
+  // Never from the address: that ends up in histories and proxies' logs.
   throw authErrors.error('auth.token_missing');
 }
