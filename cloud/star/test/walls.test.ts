@@ -176,6 +176,7 @@ it(`no answer of ${requests} tells one tenant anything of the other, and none is
   const statuses: Record<number, number> = {};
   const wrong: string[] = [];
   let foreign404 = 0;
+  let dead = 0;
   for (let n = 0; n < requests && wrong.length < 10; n += atOnce) {
     // Several at once, as in life: what one request leaves behind on a connection is the next one's.
     const shots = Array.from({ length: atOnce }, shooter.aim);
@@ -185,6 +186,7 @@ it(`no answer of ${requests} tells one tenant anything of the other, and none is
       const { method, url, headers, body } = shot.asked;
       statuses[answer.status] = (statuses[answer.status] ?? 0) + 1;
       if (shot.onlyForeign && answer.status === 404) foreign404++;
+      if (!shot.nobody && answer.status === 401) dead++;
       for (const each of wrongWith(shot, answer))
         wrong.push(
           `${each}: #${n + at} ${method} ${url} ${JSON.stringify(body)} ${JSON.stringify(headers)} -> ${answer.status} ${answer.text.slice(0, 300)}`,
@@ -193,9 +195,12 @@ it(`no answer of ${requests} tells one tenant anything of the other, and none is
     }
   }
   console.log(
-    `answers by status: ${JSON.stringify(statuses)}; another tenant's things asked for and 404: ${foreign404}`,
+    `answers by status: ${JSON.stringify(statuses)}; another tenant's things asked for and 404: ${foreign404}; 401 with credentials: ${dead}`,
   );
   expect(wrong).toEqual([]);
   expect(foreign404).toBeGreaterThan(requests / 20);
   expect(statuses[200]).toBeGreaterThan(requests / 20);
+  // Credentials that died on the way would be turned away at the door, and prove nothing of the walls behind it.
+  expect(dead).toBe(0);
+  expect((statuses[401] ?? 0) + (statuses[403] ?? 0)).toBeLessThan(requests * 0.55);
 });
