@@ -7,6 +7,7 @@ export * from './analytics/embedded-analytics';
 export type * from './bus/bus';
 export * from './bus/bus.errors';
 export { decodeRecord, encodeRecord } from './bus/codec';
+export { createDeadLetters, type Operator } from './bus/dead-letters';
 export * from './bus/inbox.store';
 export * from './bus/kafka';
 export { type Relay, type RelayOptions, startRelay } from './bus/outbox';

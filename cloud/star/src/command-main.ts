@@ -3,9 +3,10 @@
 import { readConfig } from '@star/platform';
 import { auditCommand } from './commands/audit';
 import { type Command, commandSettings, UsageError } from './commands/command';
+import { deadLettersCommand } from './commands/dead-letters';
 import { tenantsCommand } from './commands/tenants';
 
-const commands: Readonly<Record<string, Command>> = { audit: auditCommand, tenants: tenantsCommand };
+const commands: Readonly<Record<string, Command>> = { audit: auditCommand, 'dead-letters': deadLettersCommand, tenants: tenantsCommand };
 
 const usage = () =>
   ['Usage:', ...Object.values(commands).flatMap((command) => command.usage.map((line) => `  star ${line}`)), ''].join('\n');
