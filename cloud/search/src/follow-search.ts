@@ -57,8 +57,8 @@ export function createSignals(): SearchSignals {
  * only says that there is something to read, so a slow reader costs one batch of memory, gets fewer `search` events
  * and loses no `match`. With the last id it has seen, a returning reader gets exactly the matches it missed, from
  * whichever replica. Ends when `signal` aborts, after `maxStreamMs`, and when the caller may no longer see the search or
- * `stillLetIn` throws, which both are asked every `recheckMs`: whoever may comes back with the last id. Throws `search.not_found` and
- * `search.too_many_followers` before the first piece.
+ * `stillLetIn` throws, which both are asked every `recheckMs`: whoever may comes back with the last id. Throws
+ * `search.not_found` and `search.too_many_followers` before the first piece.
  */
 export const followSearch =
   (deps: SearchDeps, signals: SearchSignals) =>

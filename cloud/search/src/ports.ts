@@ -96,7 +96,7 @@ export interface SearchSettings {
   readonly heartbeatMs: number;
   /** A stream ends after this, ms; the browser comes back with a fresh token and goes on where it was. */
   readonly maxStreamMs: number;
-  /** Whether a follower may still see the search is asked this often. */
+  /** Whether a follower may still see the search is asked this often, ms. */
   readonly recheckMs: number;
 }
 

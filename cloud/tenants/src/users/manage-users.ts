@@ -8,8 +8,8 @@ import { checkAdminLeft, checkReach } from './user-rules';
 /**
  * A tenant's users, for whoever administers them. Each change and its line in the audit log are one transaction; the
  * identity provider is asked last in it, so that with a provider elsewhere nothing happens unrecorded. What takes
- * something from a user ends the access tokens that say otherwise. All throw
- * `user.not_found`, for another tenant's users too, `user.role_above_yours`, `user.last_admin`, and what IdentityAdmin throws.
+ * something from a user ends the access tokens that say otherwise. All throw `user.not_found`, for another tenant's users
+ * too, `user.role_above_yours`, `user.last_admin`, and what IdentityAdmin throws.
  */
 export const manageUsers = (deps: TenantsDeps) => {
   const { identity } = deps;
@@ -36,8 +36,10 @@ export const manageUsers = (deps: TenantsDeps) => {
   /** The same, and nothing that she was let do by her tokens until now goes on. */
   const changeEndingTokens = async <T>(...[caller, userId, action, work]: Parameters<typeof change<T>>): Promise<T> => {
     const done = await change(caller, userId, action, async (user, tx, tell) => {
+      const worked = await work(user, tx, tell);
+      // After the provider: what one elsewhere issued until it knew is ended, too.
       await deps.endTokens.within(tx, caller.tenantId, userId);
-      return work(user, tx, tell);
+      return worked;
     });
     await deps.endTokens.announce(caller.tenantId, userId);
     return done;
@@ -68,7 +70,6 @@ export const manageUsers = (deps: TenantsDeps) => {
         await checkAdminLeft(tx, identity, user, { roles: input.roles ?? user.roles, enabled: input.enabled ?? user.enabled });
         const { displayName, email, roles, enabled } = user;
         ends = (input.enabled === false && enabled) || (input.roles !== undefined && !sameRoles(input.roles, roles));
-        if (ends) await deps.endTokens.within(tx, caller.tenantId, userId);
         await tell({ before: { displayName, email, roles, enabled }, after: input });
         if (input.displayName !== undefined || input.email !== undefined) {
           const profile = { displayName: input.displayName ?? displayName, ...(input.email === undefined ? {} : { email: input.email }) };
@@ -77,6 +78,7 @@ export const manageUsers = (deps: TenantsDeps) => {
         if (input.roles) await identity.setRoles(userId, input.roles, tx);
         if (input.enabled !== undefined && input.enabled !== enabled) await identity.setEnabled(userId, input.enabled, tx);
         if (input.secondFactorRequired !== undefined) await identity.requireSecondFactor(userId, input.secondFactorRequired, tx);
+        if (ends) await deps.endTokens.within(tx, caller.tenantId, userId);
         return shown(await find(caller, userId, tx));
       });
       if (ends) await deps.endTokens.announce(caller.tenantId, userId);
@@ -104,8 +106,8 @@ export const manageUsers = (deps: TenantsDeps) => {
     endOwnSessions: async (caller: Caller): Promise<void> => {
       await deps.database.tenant(caller.tenantId, async (tx) => {
         await recordAudit(tx, { ...who(caller), action: 'user.sessions_ended', subject: caller.userId });
-        await deps.endTokens.within(tx, caller.tenantId, caller.userId);
         await identity.endSessions(caller.userId, tx);
+        await deps.endTokens.within(tx, caller.tenantId, caller.userId);
       });
       await deps.endTokens.announce(caller.tenantId, caller.userId);
     },
