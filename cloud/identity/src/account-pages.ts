@@ -42,6 +42,13 @@ export function createAccountPages(deps: IdentityDeps, provider: Provider) {
       await work(tx);
       await deps.audit(tx, { tenantId: user.tenant_id, userId: user.id, username: user.username, subject: user.id, action });
     });
+  const endingTokens = async (user: UserRow, action: string, work: (tx: Tx) => Promise<unknown>) => {
+    await audited(user, action, async (tx) => {
+      await work(tx);
+      await deps.endTokens.within(tx, user.tenant_id, user.id);
+    });
+    await deps.endTokens.announce(user.tenant_id, user.id);
+  };
   /** The password that is there now, counted like a log-in. */
   const confirmed = async (user: UserRow, form: Form): Promise<StepError | undefined> => {
     const refusal = await tried(deps, user.username, () => verifyPassword(form.password ?? '', user.password_hash));
@@ -61,7 +68,7 @@ export function createAccountPages(deps: IdentityDeps, provider: Provider) {
     if (refusal) return refusal;
     if (await verifyPassword(wanted, user.password_hash)) return { why: 'same-password' };
     const passwordHash = await hashPassword(wanted);
-    await audited(user, 'user.password_changed', async (tx) => {
+    await endingTokens(user, 'user.password_changed', async (tx) => {
       await endSessionsOf(tx, user.id);
       await updatePassword(tx, user.id, passwordHash, false);
     });
@@ -117,7 +124,7 @@ export function createAccountPages(deps: IdentityDeps, provider: Provider) {
         return { page: recoveryCodes(words, action, codes) };
       },
       everywhere: async () => {
-        await audited(user, 'user.sessions_ended', (tx) => endSessionsOf(tx, user.id));
+        await endingTokens(user, 'user.sessions_ended', (tx) => endSessionsOf(tx, user.id));
         return { left: true };
       },
     };

@@ -7,6 +7,8 @@ export const accessClaims = (user: UserRow, clientId: string) => ({
   tenant_id: user.tenant_id,
   preferred_username: user.username,
   realm_access: { roles: [...user.roles] },
+  // Read with the roles in one statement: a token never has the roles from before a change and the mark from after it.
+  token_mark: user.token_mark ?? 'first',
 });
 
 /** Who a user is, for id tokens and the userinfo endpoint. */

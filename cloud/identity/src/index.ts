@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 export { type BridgedService, type BridgeOptions, feishu, registerBridge, wechat } from './bridge';
 export type { IdentityDeps } from './deps';
+export { endTokens, isTokenGood } from './end-tokens';
 export { createRealm, registerRealm } from './mount';
 export { createUserAdmin } from './user-admin';
 

@@ -13,12 +13,15 @@ export interface UserRow {
   readonly second_factor_required: boolean;
   readonly credentials_changed_at: Date;
   readonly created_at: Date;
+  /** What her access tokens must carry; null when none were ever ended. */
+  readonly token_mark: string | null;
   /** An authenticator is enrolled. */
   readonly enrolled: boolean;
 }
 
 const columns = `u.tenant_id, u.id, u.username, u.display_name, u.email, u.roles, u.password_hash, u.temporary_password, u.enabled,
   u.second_factor_required, u.credentials_changed_at, u.created_at,
+  (SELECT t.mark FROM identity.token_ends t WHERE t.user_id = u.id::text) AS token_mark,
   EXISTS (SELECT FROM identity.authenticators a WHERE a.user_id = u.id) AS enrolled`;
 
 export interface NewUserRow {

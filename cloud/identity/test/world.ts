@@ -8,13 +8,14 @@ import {
   createTokenVerifier,
   type IdentityAdmin,
   loadSigningKey,
+  openLocalCache,
   publicPart,
   type TokenVerifier,
   tokenAudience,
 } from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import fastify, { type FastifyInstance } from 'fastify';
-import { createUserAdmin, identityMigrations, registerRealm } from '../src';
+import { createUserAdmin, endTokens, identityMigrations, isTokenGood, registerRealm } from '../src';
 
 /** The embedded provider over HTTP on a real PostgreSQL; only the clock is ours. */
 export interface World {
@@ -42,6 +43,7 @@ export async function openWorld(scheme: 'http' | 'https' = 'http'): Promise<Worl
   const signingKey = await loadSigningKey(join(folder, 'key.json'));
   const audited: AuditEntry[] = [];
   const errors: unknown[] = [];
+  const cache = await openLocalCache({ db: database.db });
   let server: FastifyInstance | undefined;
   const start = async () => {
     server = fastify();
@@ -50,6 +52,7 @@ export async function openWorld(scheme: 'http' | 'https' = 'http'): Promise<Worl
       audit: async (_tx, entry) => void audited.push(entry),
       issuer,
       signingKey,
+      endTokens: endTokens({ cache }),
       secret: Buffer.alloc(32, 7),
       redirectUris: [redirectUri],
       now: () => new Date(world.nowMs ?? Date.now()),
@@ -64,7 +67,12 @@ export async function openWorld(scheme: 'http' | 'https' = 'http'): Promise<Worl
     audited,
     errors,
     admin: createUserAdmin({ database: database.db }),
-    verifier: createTokenVerifier({ issuer, audience: tokenAudience, keys: { keys: [publicPart(signingKey)] } }),
+    verifier: createTokenVerifier({
+      issuer,
+      audience: tokenAudience,
+      keys: { keys: [publicPart(signingKey)] },
+      isGood: isTokenGood({ database: database.db, cache }),
+    }),
     nowMs: undefined,
     restart: async () => {
       await server?.close();
@@ -82,6 +90,7 @@ export async function openWorld(scheme: 'http' | 'https' = 'http'): Promise<Worl
     },
     close: async () => {
       await server?.close();
+      await cache.close();
       await database.close();
       await rm(folder, { recursive: true, force: true });
     },

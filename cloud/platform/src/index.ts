@@ -7,6 +7,7 @@ export * from './analytics/embedded-analytics';
 export type * from './bus/bus';
 export * from './bus/bus.errors';
 export { decodeRecord, encodeRecord } from './bus/codec';
+export { createDeadLetters, type Operator } from './bus/dead-letters';
 export * from './bus/inbox.store';
 export * from './bus/kafka';
 export { type Relay, type RelayOptions, startRelay } from './bus/outbox';
@@ -32,6 +33,7 @@ export { createKeycloakVerifier, type KeycloakRealm } from './identity/keycloak-
 export * from './identity/request-origin';
 export * from './identity/signed-document';
 export * from './identity/signing-key';
+export type * from './identity/token-ends';
 export * from './identity/tokens';
 export * from './keys/tenant-keys';
 export * from './objects/disk';

@@ -180,9 +180,11 @@ describe('who calls', () => {
     expect(await problemOf(await get('/things', { authorization: 'Basic YTpi' }))).toMatchObject({ code: 'auth.token_invalid' });
   });
 
-  test('an address may carry the token for an event stream only', async () => {
+  test('an address carries no token, not for an event stream either', async () => {
+    const accept = 'text/event-stream';
     expect((await get(`/things?access_token=${token}`)).status).toBe(401);
-    const stream = await get(`/things/events?access_token=${token}`, { accept: 'text/event-stream' });
+    expect((await get(`/things/events?access_token=${token}`, { accept })).status).toBe(401);
+    const stream = await get('/things/events', { accept, authorization: `Bearer ${token}` });
     expect(stream.headers.get('content-type')).toMatch('text/event-stream');
     const reader = stream.body!.getReader();
     let text = '';

@@ -6,6 +6,7 @@ import type { SearchDeps } from './ports';
 import { searchError } from './search.errors';
 import { readSearch, requireSearch } from './search.read';
 import { changedChannel, matchLogAfter } from './search.store';
+import { requireSeen } from './see-searches';
 
 /** Between two reads for one follower: a busy search changes hundreds of times a second, a person looks a few times. */
 const breathMs = 200;
@@ -55,21 +56,34 @@ export function createSignals(): SearchSignals {
  * Server-sent events of one search: first the search as it is, then what changes. The follower pulls: a notification
  * only says that there is something to read, so a slow reader costs one batch of memory, gets fewer `search` events
  * and loses no `match`. With the last id it has seen, a returning reader gets exactly the matches it missed, from
- * whichever replica. Ends when `signal` aborts or after `maxStreamMs`. Throws `search.not_found` and
- * `search.too_many_followers` before the first piece.
+ * whichever replica. Ends when `signal` aborts, after `maxStreamMs`, and when the caller may no longer see the search or
+ * `stillLetIn` throws, which both are asked every `recheckMs`: whoever may comes back with the last id. Throws
+ * `search.not_found` and `search.too_many_followers` before the first piece.
  */
 export const followSearch =
   (deps: SearchDeps, signals: SearchSignals) =>
-  async (caller: Caller, searchId: string, lastEventId: string | undefined, signal: AbortSignal): Promise<AsyncGenerator<string>> => {
+  async (
+    caller: Caller,
+    searchId: string,
+    lastEventId: string | undefined,
+    signal: AbortSignal,
+    stillLetIn: () => Promise<void>,
+  ): Promise<AsyncGenerator<string>> => {
     if (signals.followers >= deps.settings.maxFollowers)
       throw searchError('search.too_many_followers', { max: deps.settings.maxFollowers });
-    const ended = AbortSignal.any([signal, AbortSignal.timeout(deps.settings.maxStreamMs)]);
+    const refused = new AbortController();
+    const ended = AbortSignal.any([signal, refused.signal, AbortSignal.timeout(deps.settings.maxStreamMs)]);
     const bell = doorbell();
     const unsubscribe = signals.subscribe(searchId, bell.ring);
     // Not in the generator alone: one whose reader has gone before it began never runs, and so never ends.
     ended.addEventListener('abort', unsubscribe, { once: true });
     try {
       const revision = await deps.database.tenant(caller.tenantId, async (tx) => (await requireSearch(tx, searchId)).revision);
+      const check = async () => {
+        await stillLetIn();
+        await requireSeen(deps, caller, searchId, 'searches.read');
+      };
+      void askAgain(check, deps.settings.recheckMs, ended).catch(() => refused.abort());
       const resumed = lastEventId !== undefined && /^\d{1,15}$/.test(lastEventId) && Number(lastEventId) <= revision;
       return pieces(deps, caller, searchId, resumed ? Number(lastEventId) : revision, bell, ended, unsubscribe);
     } catch (error) {
@@ -77,6 +91,15 @@ export const followSearch =
       throw error;
     }
   };
+
+/** Until `ended`; rejects as `check` does. */
+async function askAgain(check: () => Promise<void>, everyMs: number, ended: AbortSignal): Promise<void> {
+  for (;;) {
+    await sleep(everyMs, undefined, { signal: ended }).catch(() => {});
+    if (ended.aborted) return;
+    await check();
+  }
+}
 
 async function* pieces(
   deps: SearchDeps,

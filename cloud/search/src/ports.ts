@@ -96,6 +96,8 @@ export interface SearchSettings {
   readonly heartbeatMs: number;
   /** A stream ends after this, ms; the browser comes back with a fresh token and goes on where it was. */
   readonly maxStreamMs: number;
+  /** Whether a follower may still see the search is asked this often, ms. */
+  readonly recheckMs: number;
 }
 
 export const defaultSearchSettings: SearchSettings = {
@@ -114,6 +116,7 @@ export const defaultSearchSettings: SearchSettings = {
   maxFollowers: 1_000,
   heartbeatMs: 15_000,
   maxStreamMs: 1_800_000,
+  recheckMs: 3_000,
 };
 
 export interface SearchDeps {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { Controller, Delete, Get, Header, Headers, HttpCode, Inject, Post, Req, StreamableFile } from '@nestjs/common';
 import type { Caller } from '@star/platform';
-import { CurrentCaller, ZodAnswer, ZodBody, ZodParam, ZodQuery } from '@star/platform/nest';
+import { CurrentCaller, StillLetIn, ZodAnswer, ZodBody, ZodParam, ZodQuery } from '@star/platform/nest';
 import { coverageRow, coverageTotals, createSearch, uuid as id, match, page, search as searchAnswer, setVerdict } from '@stardipper/proto';
 import { z } from 'zod';
 import type { SearchService } from './create-search';
@@ -114,12 +114,13 @@ export class SearchesController {
   @Header('x-accel-buffering', 'no')
   async follow(
     @CurrentCaller() caller: Caller,
+    @StillLetIn() stillLetIn: () => Promise<void>,
     @ZodParam('searchId', id) searchId: string,
     @Headers('last-event-id') lastEventId: string | undefined,
     @Req() request: { raw: IncomingMessage },
   ) {
     const gone = new AbortController();
-    const events = await this.search.followSearch(caller, searchId, lastEventId, gone.signal);
+    const events = await this.search.followSearch(caller, searchId, lastEventId, gone.signal, stillLetIn);
     // A stream over the generator: it is asked for the next piece only when the reader has taken the last.
     const stream = Readable.from(events, { objectMode: false });
     const end = () => gone.abort();

@@ -86,7 +86,7 @@ export async function openBase(settings: AppSettings): Promise<Base> {
     analytics,
     objects,
     tenantKeys,
-    identity: await openIdentity(settings, database, log),
+    identity: await openIdentity(settings, database, cache, log),
     cache,
     credentialsKey: await lastingSecret(settings.STAR_DATA, 'credentials'),
     auditKey: await loadSigningKey(auditKeyPath(settings.STAR_DATA)),

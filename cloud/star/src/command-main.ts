@@ -3,10 +3,16 @@
 import { readConfig } from '@star/platform';
 import { auditCommand } from './commands/audit';
 import { type Command, commandSettings, UsageError } from './commands/command';
+import { deadLettersCommand } from './commands/dead-letters';
 import { keysCommand } from './commands/keys';
 import { tenantsCommand } from './commands/tenants';
 
-const commands: Readonly<Record<string, Command>> = { audit: auditCommand, keys: keysCommand, tenants: tenantsCommand };
+const commands: Readonly<Record<string, Command>> = {
+  audit: auditCommand,
+  'dead-letters': deadLettersCommand,
+  keys: keysCommand,
+  tenants: tenantsCommand,
+};
 
 const usage = () =>
   ['Usage:', ...Object.values(commands).flatMap((command) => command.usage.map((line) => `  star ${line}`)), ''].join('\n');

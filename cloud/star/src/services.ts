@@ -50,6 +50,7 @@ export function composeServices(base: Base, role: Role): Services {
     database: base.database,
     writeEvent,
     identity: base.identity.admin,
+    endTokens: base.identity.endTokens,
     // In every shape: the services share the database, and a change of the tree is one transaction of it.
     hanging: [{ count: countOnAreas, moveAll: moveOnAreas }],
   });

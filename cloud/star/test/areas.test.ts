@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { countOnAreas, type Devices, DevicesModule, moveOnAreas } from '@star/devices';
-import { createUserAdmin, identityMigrations } from '@star/identity';
+import { createUserAdmin, endTokens, identityMigrations } from '@star/identity';
 import {
   type Caller,
   createTokenIssuer,
   createTokenVerifier,
   type Limits,
   loadSigningKey,
+  openLocalCache,
   type TokenIssuer,
   writeEvent,
 } from '@star/platform';
@@ -47,6 +48,7 @@ beforeAll(async () => {
     database: world.database.db,
     writeEvent,
     identity: createUserAdmin({ database: world.database.db }),
+    endTokens: endTokens({ cache: await openLocalCache() }),
     hanging: [{ count: countOnAreas, moveAll: moveOnAreas }],
   });
   const started = await world.devices({

@@ -1,5 +1,5 @@
 import { identityMigrations } from '@star/identity';
-import { createLogger, writeEvent } from '@star/platform';
+import { createLogger, openLocalCache, writeEvent } from '@star/platform';
 import { OidcClient, type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { createTenants, tenantsMigrations } from '@star/tenants';
 import { type RunningKeycloak, startKeycloak, whyNoKeycloak } from '../../../tools/stack/keycloak';
@@ -34,8 +34,8 @@ if (missing) console.warn(missing);
       STAR_KEYCLOAK_REALM: 'star',
       STAR_KEYCLOAK_SECRET: keycloak.adminSecret,
     } as AppSettings;
-    const identity = await openIdentity(settings, database.db, createLogger({ service: 'test', level: 'silent' }));
-    const tenants = createTenants({ database: database.db, writeEvent, identity: identity.admin });
+    const identity = await openIdentity(settings, database.db, await openLocalCache(), createLogger({ service: 'test', level: 'silent' }));
+    const tenants = createTenants({ database: database.db, writeEvent, identity: identity.admin, endTokens: identity.endTokens });
     const input = { name: 'Two Courts', admin: { username: 'guo', displayName: 'Guo Lin', password: 'first secret' } };
     const opened = await tenants.createTenant(input, { ifAbsent: true });
     expect(await tenants.createTenant(input, { ifAbsent: true })).toEqual({ ...opened, created: false });

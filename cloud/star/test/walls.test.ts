@@ -159,14 +159,14 @@ it('event streams are for the tenant whose token is asked about, however the req
   ] as const) {
     const url = (searchId: string) => `${star.address}/api/v1/searches/${searchId}/events`;
     const accept = 'text/event-stream';
-    const mine = await fetch(`${url(own.ids.searchId)}?access_token=${own.token}`, { headers: { accept } });
+    const mine = await fetch(url(own.ids.searchId), { headers: { authorization: `Bearer ${own.token}`, accept } });
     const reader = (mine.body as ReadableStream<Uint8Array>).getReader();
     expect(Buffer.from((await reader.read()).value ?? []).toString()).toContain(own.ids.searchId);
     await reader.cancel();
     const dressed = { authorization: `Bearer ${own.token}`, accept, 'x-tenant-id': other.tenantId };
     expect((await fetch(url(other.ids.searchId), { headers: dressed })).status).toBe(404);
     expect((await fetch(`${url(other.ids.searchId)}?access_token=${other.token}`, { headers: dressed })).status).toBe(404);
-    expect((await fetch(`${url(own.ids.searchId)}?access_token=${other.token}`, { headers: { accept } })).status).toBe(404);
+    expect((await fetch(`${url(other.ids.searchId)}?access_token=${other.token}`, { headers: { accept } })).status).toBe(401);
   }
 });
 
@@ -176,6 +176,7 @@ it(`no answer of ${requests} tells one tenant anything of the other, and none is
   const statuses: Record<number, number> = {};
   const wrong: string[] = [];
   let foreign404 = 0;
+  let dead = 0;
   for (let n = 0; n < requests && wrong.length < 10; n += atOnce) {
     // Several at once, as in life: what one request leaves behind on a connection is the next one's.
     const shots = Array.from({ length: atOnce }, shooter.aim);
@@ -185,6 +186,7 @@ it(`no answer of ${requests} tells one tenant anything of the other, and none is
       const { method, url, headers, body } = shot.asked;
       statuses[answer.status] = (statuses[answer.status] ?? 0) + 1;
       if (shot.onlyForeign && answer.status === 404) foreign404++;
+      if (!shot.nobody && answer.status === 401) dead++;
       for (const each of wrongWith(shot, answer))
         wrong.push(
           `${each}: #${n + at} ${method} ${url} ${JSON.stringify(body)} ${JSON.stringify(headers)} -> ${answer.status} ${answer.text.slice(0, 300)}`,
@@ -192,8 +194,13 @@ it(`no answer of ${requests} tells one tenant anything of the other, and none is
       if (answer.status === 200 && typeof answer.body?.nextCursor === 'string') shooter.remember(answer.body.nextCursor);
     }
   }
-  console.log(`answers by status: ${JSON.stringify(statuses)}; another tenant's things asked for and 404: ${foreign404}`);
+  console.log(
+    `answers by status: ${JSON.stringify(statuses)}; another tenant's things asked for and 404: ${foreign404}; 401 with credentials: ${dead}`,
+  );
   expect(wrong).toEqual([]);
   expect(foreign404).toBeGreaterThan(requests / 20);
   expect(statuses[200]).toBeGreaterThan(requests / 20);
+  // Credentials that died on the way would be turned away at the door, and prove nothing of the walls behind it.
+  expect(dead).toBe(0);
+  expect((statuses[401] ?? 0) + (statuses[403] ?? 0)).toBeLessThan(requests * 0.55);
 });

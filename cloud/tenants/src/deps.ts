@@ -1,10 +1,11 @@
-import type { Database, IdentityAdmin, WriteEvent } from '@star/platform';
+import type { Database, EndTokens, IdentityAdmin, WriteEvent } from '@star/platform';
 import type { HangsOnAreas } from './areas/ports';
 
 export interface TenantsDeps {
   readonly database: Database;
   readonly writeEvent: WriteEvent;
   readonly identity: IdentityAdmin;
+  readonly endTokens: EndTokens;
   readonly now?: () => Date;
   /** What other services hang on areas; nothing unless told. */
   readonly hanging?: readonly HangsOnAreas[];

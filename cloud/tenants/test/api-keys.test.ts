@@ -3,8 +3,16 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createUserAdmin, identityMigrations } from '@star/identity';
-import { createTokenIssuer, createTokenVerifier, loadSigningKey, type TokenIssuer, withApiKeys, writeEvent } from '@star/platform';
+import { createUserAdmin, endTokens, identityMigrations } from '@star/identity';
+import {
+  createTokenIssuer,
+  createTokenVerifier,
+  loadSigningKey,
+  openLocalCache,
+  type TokenIssuer,
+  withApiKeys,
+  writeEvent,
+} from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import type { ApiKey, CreatedApiKey, Page, Problem } from '@stardipper/proto';
@@ -28,7 +36,13 @@ beforeAll(async () => {
   ]);
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   const now = () => new Date(nowMs);
-  const tenants = createTenants({ database: database.db, writeEvent, identity: createUserAdmin({ database: database.db }), now });
+  const tenants = createTenants({
+    database: database.db,
+    writeEvent,
+    identity: createUserAdmin({ database: database.db }),
+    endTokens: endTokens({ cache: await openLocalCache() }),
+    now,
+  });
   const replica = async () =>
     createHttpApp(await withAudit(tenants, database.db, folder), {
       verifier: withApiKeys(createTokenVerifier({ ...realm, keys: tokens.jwks }), checkApiKeys({ database: database.db, now })),

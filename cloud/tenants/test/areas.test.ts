@@ -3,13 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createUserAdmin, identityMigrations } from '@star/identity';
+import { createUserAdmin, endTokens, identityMigrations } from '@star/identity';
 import {
   type Caller,
   createTokenIssuer,
   createTokenVerifier,
   loadSigningKey,
   migrate,
+  openLocalCache,
   type TokenIssuer,
   type Tx,
   writeEvent,
@@ -64,7 +65,13 @@ beforeAll(async () => {
   await owner.query('CREATE TABLE tenants.test_boxes (tenant_id uuid NOT NULL, area_id uuid NOT NULL)');
   await owner.end();
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
-  const deps = { database: database.db, writeEvent, identity: createUserAdmin({ database: database.db }), hanging: [boxes] };
+  const deps = {
+    database: database.db,
+    writeEvent,
+    identity: createUserAdmin({ database: database.db }),
+    endTokens: endTokens({ cache: await openLocalCache() }),
+    hanging: [boxes],
+  };
   tenants = createTenants(deps);
   other = createTenants(deps);
   await Promise.all([tenants, other].map((each) => each.followAreas(ended.signal)));
@@ -483,7 +490,12 @@ test('communities of before become areas at the top of the tree', async () => {
     await tx.execute("INSERT INTO tenants.communities (tenant_id, id, name) VALUES ($1, $2, 'East court')", [tenantId, id]);
   });
   await migrate(empty.ownerUrl, 'tenants', tenantsMigrations);
-  const old = createTenants({ database: empty.db, writeEvent, identity: createUserAdmin({ database: empty.db }) });
+  const old = createTenants({
+    database: empty.db,
+    writeEvent,
+    identity: createUserAdmin({ database: empty.db }),
+    endTokens: endTokens({ cache: await openLocalCache() }),
+  });
   const admin: Caller = { tenantId, userId: randomUUID(), username: 'x', roles: ['tenant-admin'] };
   expect((await old.readAreas(admin, { limit: 10 })).items).toMatchObject([{ id, kind: 'community', parentId: null, name: 'East court' }]);
   const region = await old.createArea(admin, { kind: 'region', name: 'R', parentId: null });

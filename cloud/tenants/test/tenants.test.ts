@@ -1,6 +1,6 @@
 /** Real: PostgreSQL, the embedded identity provider's users. */
-import { createUserAdmin, identityMigrations } from '@star/identity';
-import { writeEvent } from '@star/platform';
+import { createUserAdmin, endTokens, identityMigrations } from '@star/identity';
+import { openLocalCache, writeEvent } from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { createTenants, type Tenants, tenantsMigrations } from '../src';
 
@@ -12,7 +12,12 @@ beforeAll(async () => {
     { service: 'identity', folder: identityMigrations },
     { service: 'tenants', folder: tenantsMigrations },
   ]);
-  tenants = createTenants({ database: database.db, writeEvent, identity: createUserAdmin({ database: database.db }) });
+  tenants = createTenants({
+    database: database.db,
+    writeEvent,
+    identity: createUserAdmin({ database: database.db }),
+    endTokens: endTokens({ cache: await openLocalCache() }),
+  });
 });
 afterAll(() => database?.close());
 

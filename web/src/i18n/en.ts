@@ -576,6 +576,9 @@ export const en = {
       software_assigned: 'Software assigned',
       software_unassigned: 'Software taken back',
       audit_exported: 'Audit log exported',
+      dead_letter_shown: 'Dead letter looked into',
+      dead_letter_replayed: 'Dead letter replayed',
+      dead_letter_dropped: 'Dead letter dropped',
     },
     fields: {
       id: 'Line',

@@ -556,6 +556,9 @@ export const zh: typeof en = {
       software_assigned: '分配软件',
       software_unassigned: '收回软件',
       audit_exported: '导出审计日志',
+      dead_letter_shown: '查看死信',
+      dead_letter_replayed: '重新投递死信',
+      dead_letter_dropped: '丢弃死信',
     },
     fields: {
       id: '编号',

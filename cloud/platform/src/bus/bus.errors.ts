@@ -10,4 +10,5 @@ export const busErrors = defineErrors({
   'bus.closed': 'unavailable',
   'bus.handler_timeout': 'timeout',
   'bus.dead_letter_not_found': 'not_found',
+  'bus.cursor_invalid': 'invalid',
 });

@@ -66,7 +66,7 @@ export interface IdentityAdmin {
   /** By name. Throws `user.cursor_invalid`. */
   listUsers(tenantId: string, page: { readonly cursor?: string; readonly limit: number }, within?: Tx): Promise<Page<User>>;
   setProfile(userId: string, profile: { readonly displayName: string; readonly email?: string | null }, within?: Tx): Promise<void>;
-  /** In the next access token, which is at most five minutes away. */
+  /** In the next access token, which is at most five minutes away; EndTokens takes the present ones back. */
   setRoles(userId: string, roles: readonly string[], within?: Tx): Promise<void>;
   /** A disabled user cannot log in and has no sessions any more. */
   setEnabled(userId: string, enabled: boolean, within?: Tx): Promise<void>;
@@ -76,7 +76,7 @@ export interface IdentityAdmin {
   requireSecondFactor(userId: string, required: boolean, within?: Tx): Promise<void>;
   /** Forgets authenticator and recovery codes, and ends all sessions; where one is required it is enrolled anew. */
   resetSecondFactor(userId: string, within?: Tx): Promise<void>;
-  /** Everywhere: no refresh token works any more, and every browser asks for the password. Access tokens run out in five minutes. */
+  /** Everywhere: no refresh token works any more, and every browser asks for the password. Access tokens run out in five minutes, or by EndTokens. */
   endSessions(userId: string, within?: Tx): Promise<void>;
   deleteUser(userId: string, within?: Tx): Promise<void>;
 }

@@ -1,12 +1,13 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { AppError } from '../errors/app-error';
-import { callerOfClaims, maxTokenLength } from './claims';
-import { authErrors, type Caller, type TokenVerifier } from './identity';
+import { issuedToken, maxTokenLength } from './claims';
+import { authErrors, type TokenVerifier } from './identity';
 
 import KeycloakConnect = require('keycloak-connect');
 
 import { z } from 'zod';
 import { tokenAudience } from './identity-admin';
+import type { IssuedToken, IsTokenGood } from './token-ends';
 
 export interface KeycloakRealm {
   /** Without a slash at the end: `https://id.example.org`, or with the path that Keycloak was given. */
@@ -26,9 +27,9 @@ const header = z.object({ kid: z.string().max(128) });
 /**
  * Checks a realm's access tokens with keycloak-connect: signature (RS256), issuer, audience `star`, type, expiry. The
  * keys are fetched here and handed to it one by one: its own fetching has no timeout, and an answer that is not JSON
- * ends the process. Throws `auth.unavailable` when a token's key cannot be had.
+ * ends the process. Throws `auth.unavailable` when a token's key cannot be had. What `isGood` is told of has passed all that.
  */
-export function createKeycloakVerifier({ url, realm }: KeycloakRealm): TokenVerifier {
+export function createKeycloakVerifier({ url, realm }: KeycloakRealm, isGood?: IsTokenGood): TokenVerifier {
   let managers = new Map<string, KeycloakConnect.GrantManager>();
   let asking: Promise<void> | undefined;
   let askedAt = Number.NEGATIVE_INFINITY;
@@ -56,7 +57,9 @@ export function createKeycloakVerifier({ url, realm }: KeycloakRealm): TokenVeri
       const grant = await grants.createGrant({ access_token: token as unknown as KeycloakConnect.Token }).catch((error: unknown) => {
         throw authErrors.error(/\(expired\)/.test(String(error)) ? 'auth.token_expired' : 'auth.token_invalid', {}, error);
       });
-      return callerOf((grant.access_token as unknown as { content: unknown }).content);
+      const issued = issuedOf((grant.access_token as unknown as { content: unknown }).content);
+      if (isGood && !(await isGood(issued))) throw authErrors.error('auth.token_expired');
+      return issued.caller;
     },
   };
 }
@@ -69,9 +72,9 @@ function keyIdOf(token: string): string {
   }
 }
 
-function callerOf(content: unknown): Caller {
+function issuedOf(content: unknown): IssuedToken {
   try {
-    return callerOfClaims(content);
+    return issuedToken(content);
   } catch (error) {
     throw authErrors.error('auth.token_invalid', {}, error);
   }

@@ -1,8 +1,9 @@
 import { createLocalJWKSet, createRemoteJWKSet, errors, importJWK, type JSONWebKeySet, jwtVerify, SignJWT } from 'jose';
 import { AppError } from '../errors/app-error';
-import { callerOfClaims, maxTokenLength } from './claims';
+import { issuedToken, maxTokenLength } from './claims';
 import { authErrors, type Caller, type TokenVerifier } from './identity';
 import { publicPart, type SigningKey } from './signing-key';
+import type { IssuedToken, IsTokenGood } from './token-ends';
 
 export interface TokenIssuerOptions {
   /** What `iss` says, as a Keycloak realm's address would. */
@@ -55,6 +56,8 @@ export interface TokenVerifierOptions {
   /** Clocks may differ by this; 30 s unless told. */
   readonly clockSkewS?: number;
   readonly nowMs?: () => number;
+  /** Asked last; until they run out all are, unless told. */
+  readonly isGood?: IsTokenGood;
 }
 
 /** `auth.unavailable` (may be retried) when the realm's keys cannot be had; see TokenVerifier for the rest. */
@@ -64,6 +67,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   return {
     verify: async (token) => {
       if (token.length > maxTokenLength) throw authErrors.error('auth.token_invalid');
+      let issued: IssuedToken;
       try {
         const { payload } = await jwtVerify(token, keys, {
           issuer: options.issuer,
@@ -74,10 +78,12 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
           currentDate: new Date(nowMs()),
           requiredClaims: ['exp', 'iat', 'sub'],
         });
-        return callerOfClaims(payload);
+        issued = issuedToken(payload);
       } catch (error) {
         throw refusal(error);
       }
+      if (options.isGood && !(await options.isGood(issued))) throw authErrors.error('auth.token_expired');
+      return issued.caller;
     },
   };
 }

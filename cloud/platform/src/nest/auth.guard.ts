@@ -20,6 +20,15 @@ export const CurrentCaller = createParamDecorator((_: unknown, context: Executio
   return caller;
 });
 
+const stillLetIn = new WeakMap<FastifyRequest, () => Promise<void>>();
+
+/** For answers that go on for long: asks again all that was asked before this request was let in, and throws as it did. */
+export const StillLetIn = createParamDecorator((_: unknown, context: ExecutionContext): (() => Promise<void>) => {
+  const ask = stillLetIn.get(context.switchToHttp().getRequest<FastifyRequest>());
+  if (!ask) throw authErrors.error('auth.token_missing');
+  return ask;
+});
+
 export const callerOf = (request: FastifyRequest): Caller | undefined => callers.get(request);
 
 const checked = new WeakMap<FastifyRequest, Promise<Caller>>();
@@ -60,11 +69,18 @@ export class AuthGuard implements CanActivate {
     const access = this.accessOf(request.method, url);
     if (access === 'public' || access === 'probe') return true;
     const caller = await identify(request, this.verifier);
-    await this.admit(caller, { method: request.method, path: url });
-    const onAnArea = isPermission(access) && !holds(caller, access) && isAreaScoped(request.method, url);
-    if (!onAnArea || !(await this.holdsSomewhere(caller, access))) requireAccess(caller, access);
+    await this.letIn(caller, request.method, url, access);
     callers.set(request, caller);
+    stillLetIn.set(request, async () => {
+      await this.letIn(await this.verifier.verify(credentialOf(request)), request.method, url, access);
+    });
     return true;
+  }
+
+  private async letIn(caller: Caller, method: string, path: string, access: Access | undefined): Promise<void> {
+    await this.admit(caller, { method, path });
+    const onAnArea = isPermission(access) && !holds(caller, access) && isAreaScoped(method, path);
+    if (!onAnArea || !(await this.holdsSomewhere(caller, access))) requireAccess(caller, access);
   }
 
   private async holdsSomewhere(caller: Caller, permission: Permission): Promise<boolean> {
@@ -99,9 +115,6 @@ function credentialOf(request: FastifyRequest): string {
   const [, token] = /^Bearer +([\w.~+/=-]+)$/i.exec(header ?? '') ?? [];
   if (token) return token;
   if (header !== undefined) throw authErrors.error('auth.token_invalid');
-  // A browser's EventSource cannot set a header. Only there: addresses end up in histories and proxies' logs.
-  const inQuery = (request.query as Record<string, unknown> | undefined)?.access_token;
-  const streams = request.method === 'GET' && (request.headers.accept ?? '').includes('text/event-stream');
-  if (streams && typeof inQuery === 'string' && inQuery !== '') return inQuery;
+  // Never from the address: that ends up in histories and proxies' logs.
   throw authErrors.error('auth.token_missing');
 }

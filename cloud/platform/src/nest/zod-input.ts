@@ -30,10 +30,10 @@ const documented =
 export const ZodBody = (schema: z.ZodType) =>
   documented(Body(new ZodPipe(schema)), [ApiBody({ schema: openApiSchema(schema) }) as Documented]);
 
-/** The query string, checked. Values arrive as text: use `z.coerce`. The stream's `access_token` is taken out first. */
+/** The query string, checked. Values arrive as text: use `z.coerce`. */
 export const ZodQuery = (schema: z.ZodObject) =>
   documented(
-    Query(new WithoutToken(), new ZodPipe(schema)),
+    Query(new ZodPipe(schema)),
     Object.entries(schema.shape).map(
       ([name, field]) =>
         ApiQuery({
@@ -43,13 +43,6 @@ export const ZodQuery = (schema: z.ZodObject) =>
         }) as Documented,
     ),
   );
-
-class WithoutToken implements PipeTransform {
-  transform(value: unknown): unknown {
-    const { access_token: _, ...rest } = (value ?? {}) as Record<string, unknown>;
-    return rest;
-  }
-}
 
 /** One part of the path, checked: `@ZodParam('searchId', z.uuid())`. */
 export const ZodParam = (name: string, schema: z.ZodType) =>

@@ -12,6 +12,7 @@ export const commandSettings = apiSettings.extend({
     .transform((path) => resolve(path)),
   /** An external PostgreSQL; without it the embedded one under STAR_DATA is used, and started when Star does not run. */
   STAR_DATABASE_URL: z.url().optional(),
+  STAR_KAFKA_BROKERS: z.string().optional(),
 });
 export type CommandSettings = z.infer<typeof commandSettings>;
 

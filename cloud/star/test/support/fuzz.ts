@@ -123,8 +123,16 @@ export async function createShooter(star: WholeStar, seed: number, tenants: read
 async function sideOf(star: WholeStar, own: Furnished, other: Furnished): Promise<Side> {
   const admin = await star.tokenFor({ tenantId: own.tenantId, roles: ['tenant-admin', 'operator', 'auditor', 'viewer'] });
   const viewer = await star.tokenFor({ tenantId: own.tenantId, roles: ['viewer'] });
-  const bearer = [own.token, own.token, admin, viewer, own.apiKey].map((token) => ({ authorization: `Bearer ${token}` }));
-  return { own, other, credentials: [...bearer, { 'x-api-key': own.apiKey }] };
+  // A key of its own to ask with: the one that requests name is withdrawn sooner or later, and a dead one proves nothing.
+  const issued = await star.ask({
+    method: 'POST',
+    url: '/api/v1/api-keys',
+    headers: { authorization: `Bearer ${own.token}` },
+    body: { name: `${own.mark} asking`, permissions: ['people.read', 'searches.read', 'searches.write', 'edges.read'] },
+  });
+  const key = issued.body.key as string;
+  const bearer = [own.token, own.token, admin, viewer, key].map((token) => ({ authorization: `Bearer ${token}` }));
+  return { own, other, credentials: [...bearer, { 'x-api-key': key }] };
 }
 
 const strange = [

@@ -60,10 +60,13 @@ export const removalSaga = (deps: TenantLifeDeps): SagaDefinition<Removal> => {
           for (;;) {
             signal.throwIfAborted();
             const { items } = await identity.listUsers(tenantId, { limit: 100 });
-            if (items.length === 0) return users;
+            if (items.length === 0) break;
             for (const { userId } of items) await identity.deleteUser(userId);
             users += items.length;
           }
+          // What outlives users: until when their tokens were good.
+          await database.tenant(tenantId, (tx) => removeTenantRows(tx, 'identity'));
+          return users;
         },
         undo,
       },

@@ -7,8 +7,9 @@ import { checkAdminLeft, checkReach } from './user-rules';
 
 /**
  * A tenant's users, for whoever administers them. Each change and its line in the audit log are one transaction; the
- * identity provider is asked last in it, so that with a provider elsewhere nothing happens unrecorded. All throw
- * `user.not_found`, for another tenant's users too, `user.role_above_yours`, `user.last_admin`, and what IdentityAdmin throws.
+ * identity provider is asked last in it, so that with a provider elsewhere nothing happens unrecorded. What takes
+ * something from a user ends the access tokens that say otherwise. All throw `user.not_found`, for another tenant's users
+ * too, `user.role_above_yours`, `user.last_admin`, and what IdentityAdmin throws.
  */
 export const manageUsers = (deps: TenantsDeps) => {
   const { identity } = deps;
@@ -32,6 +33,18 @@ export const manageUsers = (deps: TenantsDeps) => {
       return work(user, tx, tell);
     });
 
+  /** The same, and nothing that she was let do by her tokens until now goes on. */
+  const changeEndingTokens = async <T>(...[caller, userId, action, work]: Parameters<typeof change<T>>): Promise<T> => {
+    const done = await change(caller, userId, action, async (user, tx, tell) => {
+      const worked = await work(user, tx, tell);
+      // After the provider: what one elsewhere issued until it knew is ended, too.
+      await deps.endTokens.within(tx, caller.tenantId, userId);
+      return worked;
+    });
+    await deps.endTokens.announce(caller.tenantId, userId);
+    return done;
+  };
+
   return {
     readUsers: async (caller: Caller, query: { readonly cursor?: string; readonly limit: number }): Promise<Page<ShownUser>> => {
       const page = await deps.database.tenant(caller.tenantId, (tx) => identity.listUsers(caller.tenantId, query, tx));
@@ -50,11 +63,13 @@ export const manageUsers = (deps: TenantsDeps) => {
         return { ...shown(await find(caller, userId, tx)), password };
       });
     },
-    changeUser: (caller: Caller, userId: string, input: ChangeUser): Promise<ShownUser> =>
-      change(caller, userId, 'user.changed', async (user, tx, tell) => {
+    changeUser: async (caller: Caller, userId: string, input: ChangeUser): Promise<ShownUser> => {
+      let ends = false;
+      const changed = await change(caller, userId, 'user.changed', async (user, tx, tell) => {
         if (input.roles) checkReach(caller, input.roles);
         await checkAdminLeft(tx, identity, user, { roles: input.roles ?? user.roles, enabled: input.enabled ?? user.enabled });
         const { displayName, email, roles, enabled } = user;
+        ends = (input.enabled === false && enabled) || (input.roles !== undefined && !sameRoles(input.roles, roles));
         await tell({ before: { displayName, email, roles, enabled }, after: input });
         if (input.displayName !== undefined || input.email !== undefined) {
           const profile = { displayName: input.displayName ?? displayName, ...(input.email === undefined ? {} : { email: input.email }) };
@@ -63,40 +78,50 @@ export const manageUsers = (deps: TenantsDeps) => {
         if (input.roles) await identity.setRoles(userId, input.roles, tx);
         if (input.enabled !== undefined && input.enabled !== enabled) await identity.setEnabled(userId, input.enabled, tx);
         if (input.secondFactorRequired !== undefined) await identity.requireSecondFactor(userId, input.secondFactorRequired, tx);
+        if (ends) await deps.endTokens.within(tx, caller.tenantId, userId);
         return shown(await find(caller, userId, tx));
-      }),
+      });
+      if (ends) await deps.endTokens.announce(caller.tenantId, userId);
+      return changed;
+    },
     /** A new temporary password, told only now; ends the user's sessions and any lock-out. */
     resetPassword: (caller: Caller, userId: string): Promise<{ password: string }> =>
-      change(caller, userId, 'user.password_reset', async (_user, tx, tell) => {
+      changeEndingTokens(caller, userId, 'user.password_reset', async (_user, tx, tell) => {
         const password = newTemporaryPassword();
         await tell({});
         await identity.setPassword(userId, password, { temporary: true }, tx);
         return { password };
       }),
     resetSecondFactor: (caller: Caller, userId: string): Promise<void> =>
-      change(caller, userId, 'user.second_factor_reset', async (_user, tx, tell) => {
+      changeEndingTokens(caller, userId, 'user.second_factor_reset', async (_user, tx, tell) => {
         await tell({});
         await identity.resetSecondFactor(userId, tx);
       }),
     endSessions: (caller: Caller, userId: string): Promise<void> =>
-      change(caller, userId, 'user.sessions_ended', async (_user, tx, tell) => {
+      changeEndingTokens(caller, userId, 'user.sessions_ended', async (_user, tx, tell) => {
         await tell({});
         await identity.endSessions(userId, tx);
       }),
     /** The caller's own, everywhere. */
-    endOwnSessions: (caller: Caller): Promise<void> =>
-      deps.database.tenant(caller.tenantId, async (tx) => {
+    endOwnSessions: async (caller: Caller): Promise<void> => {
+      await deps.database.tenant(caller.tenantId, async (tx) => {
         await recordAudit(tx, { ...who(caller), action: 'user.sessions_ended', subject: caller.userId });
         await identity.endSessions(caller.userId, tx);
-      }),
+        await deps.endTokens.within(tx, caller.tenantId, caller.userId);
+      });
+      await deps.endTokens.announce(caller.tenantId, caller.userId);
+    },
     deleteUser: (caller: Caller, userId: string): Promise<void> =>
-      change(caller, userId, 'user.deleted', async (user, tx, tell) => {
+      changeEndingTokens(caller, userId, 'user.deleted', async (user, tx, tell) => {
         await checkAdminLeft(tx, identity, user, undefined);
         await tell({ roles: user.roles });
         await identity.deleteUser(userId, tx);
       }),
   };
 };
+
+const sameRoles = (one: readonly string[], other: readonly string[]) =>
+  one.every((role) => other.includes(role)) && other.every((role) => one.includes(role));
 
 /** Letters that are not mistaken for each other when read out; 75 bits. */
 const letters = 'abcdefghijkmnpqrstuvwxyz23456789';
