@@ -75,6 +75,9 @@ async function photoOf(name: string): Promise<string> {
   return join(folder, file);
 }
 
+/** By the side menu. */
+const open = (name: string) => page.getByRole('navigation').getByRole('link', { name }).click();
+
 const card = (name: string) => page.locator('.person', { hasText: name });
 
 async function logIn(password: string): Promise<void> {
@@ -117,7 +120,7 @@ withBrowser('logging in: a wrong password is refused in words, the right one lea
   await logIn(on().login.password);
   await page.getByText('Nobody is enrolled yet.', { exact: false }).waitFor();
   await look('nobody');
-  await page.getByRole('menuitem', { name: 'Searches' }).click();
+  await open('Searches');
   await page.getByText('No search yet.', { exact: false }).waitFor();
   await look('no-search');
   await page.getByRole('button', { name: 'New search' }).click();
@@ -128,7 +131,7 @@ withBrowser('logging in: a wrong password is refused in words, the right one lea
 });
 
 withBrowser('people: added with photos chosen or dropped; a photo without a face is refused in words', async () => {
-  await page.getByRole('menuitem', { name: 'People' }).click();
+  await open('People');
   const dialog = page.getByRole('dialog');
   for (const name of group()) {
     await page.getByRole('button', { name: 'Add a person' }).click();
@@ -170,7 +173,7 @@ withBrowser('people: added with photos chosen or dropped; a photo without a face
 
 withBrowser('a search: estimate, progress, matches with their pictures, coverage to the last second', async () => {
   const from = on().range.from + 2 * minuteMs;
-  await page.getByRole('menuitem', { name: 'Searches' }).click();
+  await open('Searches');
   await page.getByRole('button', { name: 'New search' }).click();
   await page.getByText('Still to give: people, cameras, a purpose.').waitFor();
   for (const name of group()) await page.locator('.choices label', { hasText: name }).click();
@@ -223,8 +226,7 @@ withBrowser('a search: estimate, progress, matches with their pictures, coverage
 });
 
 withBrowser('calibration: what a threshold would do with the people and verdicts there are', async () => {
-  await page.getByRole('menuitem', { name: 'People' }).click();
-  await page.getByText('How well people are told apart').click();
+  await open('Calibration');
   await page.locator('polygon.different').waitFor();
   const pairs = (group().length * (group().length - 1)) / 2;
   await page.getByText(`Of ${pairs} pairs of different people, none would be taken for the same person`, { exact: false }).waitFor();
@@ -240,7 +242,7 @@ withBrowser('calibration: what a threshold would do with the people and verdicts
 });
 
 withBrowser('areas: a building, a camera in it, a role on it, and what cannot be merged or deleted', async () => {
-  await page.getByRole('menuitem', { name: 'Areas' }).click();
+  await open('Areas');
   await page.getByText(`2 boxes · ${on().cameras.length} cameras`).waitFor();
   await look('areas');
   await page.getByRole('button', { name: 'Add an area below East court' }).click();
@@ -269,7 +271,7 @@ withBrowser('areas: a building, a camera in it, a role on it, and what cannot be
   await act('West court', 'Delete');
   await page.getByRole('button', { name: 'Yes' }).click();
   await page.getByText('Something still stands here').waitFor();
-  await page.getByRole('menuitem', { name: 'Boxes and cameras' }).click();
+  await open('Boxes and cameras');
   await page.locator('.camera').first().click();
   await page.getByRole('dialog').getByRole('textbox').click();
   await page.locator('.el-select-dropdown__item:visible', { hasText: 'Tower 1' }).click();
@@ -285,7 +287,7 @@ withBrowser('areas: a building, a camera in it, a role on it, and what cannot be
 });
 
 withBrowser('a second person for searches, and somebody deleted on Star and on every box, all of it in the audit log', async () => {
-  await page.getByRole('menuitem', { name: 'Approvals' }).click();
+  await open('Approvals');
   await page.locator('.el-switch').click();
   await page.locator('.el-switch.is-checked').waitFor();
   // Whom the cameras have seen, but least of all.
@@ -312,16 +314,16 @@ withBrowser('a second person for searches, and somebody deleted on Star and on e
   await page.getByRole('button', { name: 'Stop' }).click();
   await page.getByRole('button', { name: 'Yes' }).click();
   await page.locator('h1', { hasText: 'stopped' }).waitFor();
-  await page.getByRole('menuitem', { name: 'Approvals' }).click();
+  await open('Approvals');
   await page.locator('.el-switch.is-checked').click();
   await page.getByText('run without approval', { exact: false }).waitFor();
   await on().api.deleteSearch(draft.id);
 
-  await page.getByRole('menuitem', { name: 'People' }).click();
+  await open('People');
   await page.getByLabel(`Delete ${person?.name}`).click();
   await page.getByRole('button', { name: 'Yes' }).click();
   await page.getByLabel(`Delete ${person?.name}`).waitFor({ state: 'detached' });
-  await page.getByText('Deleted people').click();
+  await open('Deletions');
   await page.getByText('complete', { exact: true }).waitFor({ timeout: 60_000 });
   const [deletion] = await on().api.all<PersonDeletion>('/people/deletions');
   expect(deletion?.edges?.map((edge) => edge.state)).toEqual(['done', 'done']);
@@ -331,7 +333,7 @@ withBrowser('a second person for searches, and somebody deleted on Star and on e
   expect(deletion?.star.matches).toBe(times(person?.id as string));
   await look('deletions');
 
-  await page.getByRole('menuitem', { name: 'Audit' }).click();
+  await open('Audit');
   await page.locator('.el-table__row', { hasText: 'Person deleted' }).waitFor();
   await page.locator('.el-table__row', { hasText: 'Approval asked for' }).waitFor();
   await look('audit');
@@ -339,7 +341,7 @@ withBrowser('a second person for searches, and somebody deleted on Star and on e
 });
 
 withBrowser('boxes, the other language, and logging out', async () => {
-  await page.getByRole('menuitem', { name: 'Boxes and cameras' }).click();
+  await open('Boxes and cameras');
   await page.getByText('East gate').waitFor();
   await look('boxes');
   await page.getByRole('button', { name: 'Connect a box' }).click();
@@ -356,7 +358,7 @@ withBrowser('boxes, the other language, and logging out', async () => {
   await look('recorder-form');
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: '中文' }).click();
-  await page.getByRole('menuitem', { name: '人员库' }).waitFor();
+  await page.getByRole('navigation').getByRole('link', { name: '人员库' }).waitFor();
   const untranslated =
     /\b(searches|people|approvals|deletions|audit|calibration|areas|roles|boxes|common|errors|fields|units|menu|users|account)\.[a-z]/i;
   const pages = [

@@ -137,7 +137,7 @@ withBrowser('of a new user: second factor, recovery codes, a password of her own
   await look(own, 'new-password');
   await own.keyboard.press('Enter');
   await own.getByText('No search yet.', { exact: false }).waitFor();
-  expect(await own.getByRole('menuitem', { name: 'Users' }).count()).toBe(0);
+  expect(await own.getByRole('navigation').getByRole('link', { name: 'Users' }).count()).toBe(0);
 });
 
 withBrowser('is over when an administrator ends the sessions', async () => {

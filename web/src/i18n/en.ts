@@ -4,6 +4,14 @@ import { settings, tenants } from './tenants.en';
 
 export const en = {
   menu: {
+    groups: { work: 'Work', site: 'Site', administration: 'Administration', provider: 'Provider' },
+    calibration: 'Calibration',
+    deletions: 'Deletions',
+    navigation: 'Pages',
+    fold: 'Fold the menu',
+    unfold: 'Unfold the menu',
+    toPage: 'To the page',
+    waiting: 'one waits | {n} wait | {n} wait',
     searches: 'Searches',
     people: 'People',
     boxes: 'Boxes and cameras',

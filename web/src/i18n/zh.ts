@@ -5,6 +5,14 @@ import { settings, tenants } from './tenants.zh';
 
 export const zh: typeof en = {
   menu: {
+    groups: { work: '工作', site: '现场', administration: '管理', provider: '平台' },
+    calibration: '阈值校准',
+    deletions: '删除记录',
+    navigation: '页面',
+    fold: '收起菜单',
+    unfold: '展开菜单',
+    toPage: '跳到页面内容',
+    waiting: '{n} 项待办',
     searches: '检索',
     people: '人员库',
     boxes: '盒子与摄像头',
