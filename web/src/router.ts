@@ -1,6 +1,6 @@
 import type { RouteName } from '@stardipper/proto/rules';
 import Vue from 'vue';
-import VueRouter, { type RouteConfig } from 'vue-router';
+import VueRouter, { type RawLocation, type RouteConfig } from 'vue-router';
 import ApiKeyList from './api-keys/ApiKeyList.vue';
 import ApprovalList from './approvals/ApprovalList.vue';
 import AreasPage from './areas/AreasPage.vue';
@@ -34,8 +34,9 @@ export interface PageMeta {
 const needs = (route: RouteName): PageMeta => ({ needs: route });
 const entry = (group: MenuGroup, key: string, icon: string, route: RouteName): PageMeta => ({ needs: route, menu: { group, key, icon } });
 
-/** The first page of the menu that the reader may see. */
-const home = (routes: readonly RouteConfig[]): string => {
+/** The first page of the menu that the reader may see; which that is, is known once he has logged in. */
+const home = (routes: readonly RouteConfig[]): RawLocation => {
+  if (!useSession().isOpen) return { path: '/log-in', query: { next: '/' } };
   const seen = routes.filter(({ meta }: { meta?: PageMeta }) => meta?.menu && meta.needs && useSession().mayCall(meta.needs));
   return seen[0]?.path ?? '/account';
 };
