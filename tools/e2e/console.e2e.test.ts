@@ -43,6 +43,8 @@ async function look(name: string): Promise<void> {
     expect({ name, over: Math.max(...over) }).toEqual({ name, over: 0 });
     if (!pictures) continue;
     mkdirSync(pictures, { recursive: true });
+    // What stays in sight while the page scrolls is drawn where it is: at the top.
+    await page.evaluate('window.scrollTo(0, 0)');
     await page.screenshot({ path: join(pictures, `${String(shots).padStart(2, '0')}-${name}-${size.width}.png`), fullPage: true });
   }
 }

@@ -1,6 +1,6 @@
 import type { RouteName } from '@stardipper/proto/rules';
 import Vue from 'vue';
-import VueRouter, { type RawLocation, type RouteConfig } from 'vue-router';
+import VueRouter, { type RouteConfig } from 'vue-router';
 import ApiKeyList from './api-keys/ApiKeyList.vue';
 import ApprovalList from './approvals/ApprovalList.vue';
 import AreasPage from './areas/AreasPage.vue';
@@ -17,6 +17,8 @@ import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
 import SettingsPage from './settings/SettingsPage.vue';
 import SoftwarePage from './software/SoftwarePage.vue';
+import StartPage from './start/StartPage.vue';
+import { useStart } from './start/start';
 import TenantList from './tenants/TenantList.vue';
 import UserList from './users/UserList.vue';
 
@@ -34,19 +36,27 @@ export interface PageMeta {
 const needs = (route: RouteName): PageMeta => ({ needs: route });
 const entry = (group: MenuGroup, key: string, icon: string, route: RouteName): PageMeta => ({ needs: route, menu: { group, key, icon } });
 
-/** The first page of the menu that the reader may see; which that is, is known once he has logged in. */
-const home = (routes: readonly RouteConfig[]): RawLocation => {
-  if (!useSession().isOpen) return { path: '/log-in', query: { next: '/' } };
+/** The first page of the menu that the reader may see. */
+const home = (routes: readonly RouteConfig[]): string => {
   const seen = routes.filter(({ meta }: { meta?: PageMeta }) => meta?.menu && meta.needs && useSession().mayCall(meta.needs));
   return seen[0]?.path ?? '/account';
 };
+
+/** Whoever has just begun is led to what is to be done. */
+async function firstPage(routes: readonly RouteConfig[]): Promise<string> {
+  const start = useStart();
+  // A page that cannot be read says so itself.
+  await start.read().catch(() => undefined);
+  return start.leads ? '/start' : home(routes);
+}
 
 export function createRouter(): VueRouter {
   // After the store's plugin, whose hook must run first: the first route already asks the session.
   Vue.use(VueRouter);
   const router: VueRouter = new VueRouter({
     routes: [
-      { path: '/', redirect: () => home(router.options.routes ?? []) },
+      // Where it leads depends on the reader, below.
+      { path: '/', component: Vue.extend({ render: (h) => h() }) },
       { path: '/log-in', component: LogIn, meta: { open: true } },
       { path: '/searches', component: SearchList, meta: entry('work', 'searches', 'el-icon-search', 'GET /api/v1/searches') },
       { path: '/searches/new', component: SearchForm, meta: needs('POST /api/v1/searches') },
@@ -81,11 +91,13 @@ export function createRouter(): VueRouter {
         props: true,
         meta: needs('GET /api/v1/tenants/:tenantId/settings'),
       },
+      { path: '/start', component: StartPage },
       { path: '/account', component: AccountPage },
       { path: '*', redirect: '/' },
     ],
   });
-  router.beforeEach((to, _from, next) => {
+  router.beforeEach(async (to, _from, next) => {
+    if (to.path === '/' && useSession().isOpen) return next(await firstPage(router.options.routes ?? []));
     const { open, needs: route }: PageMeta = to.meta ?? {};
     if (useSession().isOpen && route !== undefined && !useSession().mayCall(route)) return next(home(router.options.routes ?? []));
     if (open || useSession().isOpen) return next();
