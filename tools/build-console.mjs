@@ -5,7 +5,9 @@ import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 
 const inputs = [
   'package-lock.json',
-  'proto/src/policy/permissions.ts',
+  'proto/src/rules.ts',
+  'proto/src/area-rules.ts',
+  ...globSync('proto/src/policy/*.ts').sort(),
   'web/index.html',
   'web/vite.config.mts',
   ...globSync('web/src/**/*.*').sort(),

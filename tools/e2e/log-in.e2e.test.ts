@@ -99,7 +99,8 @@ withBrowser('stays over a reload and the end of a token, in other tabs too, and 
   await page.getByRole('cell', { name: 'wang' }).first().waitFor();
   const tab = await admin.newPage();
   await tab.goto(url());
-  await tab.getByText('No search yet.', { exact: false }).waitFor();
+  // Nothing is there yet: she is led to what comes first.
+  await tab.getByRole('heading', { name: 'Getting started' }).waitFor();
   await tab.getByRole('button', { name: 'admin' }).click();
   await tab.getByText('My account').click();
   await tab.getByRole('button', { name: 'Password and second factor' }).click();
@@ -137,7 +138,7 @@ withBrowser('of a new user: second factor, recovery codes, a password of her own
   await look(own, 'new-password');
   await own.keyboard.press('Enter');
   await own.getByText('No search yet.', { exact: false }).waitFor();
-  expect(await own.getByRole('menuitem', { name: 'Users' }).count()).toBe(0);
+  expect(await own.getByRole('navigation').getByRole('link', { name: 'Users' }).count()).toBe(0);
 });
 
 withBrowser('is over when an administrator ends the sessions', async () => {
@@ -154,4 +155,39 @@ withBrowser('is over when an administrator ends the sessions', async () => {
   await own.getByRole('button', { name: 'Log in' }).click();
   await type(own, 'wang', ownPassword);
   await own.getByText('Second factor').waitFor();
+});
+
+/** A request of whoever is logged in there. */
+const ask = <T>(on: Page, method: string, path: string, body: object): Promise<T> =>
+  on.evaluate<T>(
+    `fetch('/api/v1${path}', { method: '${method}', headers: { 'content-type': 'application/json', authorization: 'Bearer ' + JSON.parse(sessionStorage.getItem('star.session')).access }, body: ${JSON.stringify(JSON.stringify(body))} }).then((answer) => answer.json())`,
+  );
+
+withBrowser('of somebody with roles on areas only shows what these roles open, and nothing else', async () => {
+  const area = await ask<{ id: string }>(page, 'POST', '/areas', { kind: 'community', name: 'East court' });
+  const user = { username: 'wu', displayName: 'Wu', roles: [] };
+  const { id, password } = await ask<{ id: string; password: string }>(page, 'POST', '/users', user);
+  await ask(page, 'POST', '/grants', { userId: id, areaId: area.id, role: 'viewer' });
+  const own = await (await (browser as Browser).newContext({ locale: 'en-GB' })).newPage();
+  await own.goto(`${url()}/#/people`);
+  await type(own, 'wu', password);
+  await own.getByLabel('New password', { exact: true }).fill(ownPassword);
+  await own.getByLabel('New password again').fill(ownPassword);
+  await own.keyboard.press('Enter');
+  await own.getByText('Nobody is enrolled yet.', { exact: false }).waitFor();
+  const pages = own.getByRole('navigation').locator('.entry');
+  expect(await pages.allInnerTexts()).toEqual(['Searches', 'People', 'Areas', 'Boxes and cameras']);
+  expect(await own.getByRole('button', { name: 'Add a person' }).count()).toBe(0);
+  await pages.getByText('Boxes and cameras').click();
+  await own.getByText('No box has registered yet.', { exact: false }).waitFor();
+  expect(await own.getByRole('button', { name: 'Connect a box' }).count()).toBe(0);
+  await look(own, 'roles-on-areas');
+  // What is not in the menu is not reached by its address either.
+  await own.goto(`${url()}/#/users`);
+  await own.getByText('No search yet.', { exact: false }).waitFor();
+  // Given the same role on it as its administrator, she may connect boxes there: known with the next token.
+  await ask(page, 'POST', '/grants', { userId: id, areaId: area.id, role: 'tenant-admin' });
+  await own.reload();
+  await pages.getByText('Boxes and cameras').click();
+  await own.getByRole('button', { name: 'Connect a box' }).waitFor();
 });

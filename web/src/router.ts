@@ -1,4 +1,4 @@
-import type { Permission } from '@stardipper/proto';
+import type { RouteName } from '@stardipper/proto/rules';
 import Vue from 'vue';
 import VueRouter, { type RouteConfig } from 'vue-router';
 import ApiKeyList from './api-keys/ApiKeyList.vue';
@@ -17,45 +17,90 @@ import LogIn from './session/LogIn.vue';
 import { useSession } from './session/session';
 import SettingsPage from './settings/SettingsPage.vue';
 import SoftwarePage from './software/SoftwarePage.vue';
+import StartPage from './start/StartPage.vue';
+import { useStart } from './start/start';
 import TenantList from './tenants/TenantList.vue';
 import UserList from './users/UserList.vue';
 
-/** The first page of the menu that the reader may see. */
-const home = (routes: readonly RouteConfig[]): string =>
-  routes.find(({ meta }) => meta?.menu && (meta.needs === undefined || useSession().may(meta.needs as Permission)))?.path ?? '/log-in';
+/** Of the side menu, in its order; their names are `menu.groups` in the texts. */
+export const menuGroups = ['work', 'site', 'administration', 'provider'] as const;
+export type MenuGroup = (typeof menuGroups)[number];
 
-/** `meta.menu` is the key of the menu entry; a route without it has none. `meta.needs`: shown to who holds this permission. */
+export interface PageMeta {
+  /** Needs no session. */
+  readonly open?: boolean;
+  /** The request that the page begins with: shown to whom the policy table lets through. */
+  readonly needs?: RouteName;
+  readonly menu?: { readonly group: MenuGroup; readonly key: string; readonly icon: string };
+}
+const needs = (route: RouteName): PageMeta => ({ needs: route });
+const entry = (group: MenuGroup, key: string, icon: string, route: RouteName): PageMeta => ({ needs: route, menu: { group, key, icon } });
+
+/** The first page of the menu that the reader may see. */
+const home = (routes: readonly RouteConfig[]): string => {
+  const seen = routes.filter(({ meta }: { meta?: PageMeta }) => meta?.menu && meta.needs && useSession().mayCall(meta.needs));
+  return seen[0]?.path ?? '/account';
+};
+
+/** Whoever has just begun is led to what is to be done. */
+async function firstPage(routes: readonly RouteConfig[]): Promise<string> {
+  const start = useStart();
+  // A page that cannot be read says so itself.
+  await start.read().catch(() => undefined);
+  return start.leads ? '/start' : home(routes);
+}
+
 export function createRouter(): VueRouter {
   // After the store's plugin, whose hook must run first: the first route already asks the session.
   Vue.use(VueRouter);
   const router: VueRouter = new VueRouter({
     routes: [
-      { path: '/', redirect: () => home(router.options.routes ?? []) },
+      // Where it leads depends on the reader, below.
+      { path: '/', component: Vue.extend({ render: (h) => h() }) },
       { path: '/log-in', component: LogIn, meta: { open: true } },
-      { path: '/searches', component: SearchList, meta: { menu: 'searches', icon: 'el-icon-search', needs: 'searches.read' } },
-      { path: '/searches/new', component: SearchForm },
-      { path: '/searches/:id([0-9a-f-]{36})', component: SearchDetail, props: true },
-      { path: '/people', component: PersonList, meta: { menu: 'people', icon: 'el-icon-user', needs: 'people.read' } },
-      { path: '/people/calibration', component: CalibrationPage },
-      { path: '/people/deletions', component: DeletionList },
-      { path: '/boxes', component: BoxList, meta: { menu: 'boxes', icon: 'el-icon-video-camera' } },
-      { path: '/areas', component: AreasPage, meta: { menu: 'areas', icon: 'el-icon-office-building' } },
-      { path: '/software', component: SoftwarePage, meta: { menu: 'software', icon: 'el-icon-cpu', needs: 'software.read' } },
-      { path: '/approvals', component: ApprovalList, meta: { menu: 'approvals', icon: 'el-icon-circle-check', needs: 'searches.approve' } },
-      { path: '/users', component: UserList, meta: { menu: 'users', icon: 'el-icon-s-custom', needs: 'users.read' } },
-      { path: '/api-keys', component: ApiKeyList, meta: { menu: 'apiKeys', icon: 'el-icon-key', needs: 'keys.read' } },
-      { path: '/audit', component: AuditPage, meta: { menu: 'audit', icon: 'el-icon-document', needs: 'audit.read' } },
+      { path: '/searches', component: SearchList, meta: entry('work', 'searches', 'el-icon-search', 'GET /api/v1/searches') },
+      { path: '/searches/new', component: SearchForm, meta: needs('POST /api/v1/searches') },
+      { path: '/searches/:id([0-9a-f-]{36})', component: SearchDetail, props: true, meta: needs('GET /api/v1/searches') },
+      { path: '/people', component: PersonList, meta: entry('work', 'people', 'el-icon-user', 'GET /api/v1/people') },
+      {
+        path: '/people/calibration',
+        component: CalibrationPage,
+        meta: entry('work', 'calibration', 'el-icon-data-line', 'GET /api/v1/packs/in-use/calibration'),
+      },
+      { path: '/areas', component: AreasPage, meta: entry('site', 'areas', 'el-icon-map-location', 'GET /api/v1/areas') },
+      { path: '/boxes', component: BoxList, meta: entry('site', 'boxes', 'el-icon-video-camera', 'GET /api/v1/edges') },
+      { path: '/software', component: SoftwarePage, meta: entry('site', 'software', 'el-icon-cpu', 'GET /api/v1/software/packages') },
+      { path: '/users', component: UserList, meta: entry('administration', 'users', 'el-icon-s-custom', 'GET /api/v1/users') },
+      { path: '/api-keys', component: ApiKeyList, meta: entry('administration', 'apiKeys', 'el-icon-key', 'GET /api/v1/api-keys') },
+      { path: '/settings', component: SettingsPage, meta: entry('administration', 'settings', 'el-icon-setting', 'GET /api/v1/settings') },
+      {
+        path: '/approvals',
+        component: ApprovalList,
+        meta: entry('administration', 'approvals', 'el-icon-circle-check', 'GET /api/v1/approvals'),
+      },
+      { path: '/audit', component: AuditPage, meta: entry('administration', 'audit', 'el-icon-document', 'GET /api/v1/audit') },
+      {
+        path: '/people/deletions',
+        component: DeletionList,
+        meta: entry('administration', 'deletions', 'el-icon-document-delete', 'GET /api/v1/people/deletions'),
+      },
+      { path: '/tenants', component: TenantList, meta: entry('provider', 'tenants', 'el-icon-office-building', 'GET /api/v1/tenants') },
+      {
+        path: '/tenants/:tenantId([0-9a-f-]{36})/settings',
+        component: SettingsPage,
+        props: true,
+        meta: needs('GET /api/v1/tenants/:tenantId/settings'),
+      },
+      { path: '/start', component: StartPage },
       { path: '/account', component: AccountPage },
-      { path: '/tenants', component: TenantList, meta: { menu: 'tenants', icon: 'el-icon-office-building', needs: 'tenants.read' } },
-      { path: '/tenants/:tenantId([0-9a-f-]{36})/settings', component: SettingsPage, props: true },
-      { path: '/settings', component: SettingsPage, meta: { menu: 'settings', icon: 'el-icon-setting', needs: 'settings.read' } },
       { path: '*', redirect: '/' },
     ],
   });
-  router.beforeEach((to, _from, next) => {
-    const needs = to.meta?.needs as Permission | undefined;
-    if (useSession().isOpen && needs !== undefined && !useSession().may(needs)) return next(home(router.options.routes ?? []));
-    if (to.meta?.open || useSession().isOpen) return next();
+  router.beforeEach(async (to, _from, next) => {
+    if (to.path === '/' && useSession().isOpen) return next(await firstPage(router.options.routes ?? []));
+    const { open, needs: route }: PageMeta = to.meta ?? {};
+    if (useSession().isOpen && route !== undefined && !useSession().mayCall(route)) return next(home(router.options.routes ?? []));
+    if (open || useSession().isOpen) return next();
     next({ path: '/log-in', query: { next: to.fullPath } });
   });
   return router;

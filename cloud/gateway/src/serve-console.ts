@@ -1,10 +1,12 @@
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 
-/** What the console must know before anybody has logged in; served as `/console.json`. */
+/** What the console must know of the installation, also before anybody has logged in; served as `/console.json`. */
 export interface ConsoleSettings {
   /** Of the realm that logs people in. */
   readonly issuer: string;
+  /** Where boxes connect to: `mqtt://star.example:1883`. */
+  readonly mqttUrl: string;
 }
 
 /**

@@ -48,6 +48,11 @@ const addresses = (settings: AppSettings) => ({
   trustedProxies: behindGateway(settings) ? ['loopback'] : (settings.STAR_TRUSTED_PROXIES?.split(',').map((each) => each.trim()) ?? []),
 });
 
+const consoleSettings = (settings: AppSettings) => ({
+  issuer: issuerOf(settings),
+  mqttUrl: settings.STAR_PUBLIC_MQTT_URL ?? `mqtt://${new URL(settings.STAR_PUBLIC_URL).hostname}:${settings.STAR_MQTT_PORT}`,
+});
+
 /**
  * Of the services of a process, not listening yet. In the all-in-one its entrance is this process's; a service of its
  * own stands behind the gateway's, and checks callers only.
@@ -81,7 +86,7 @@ export function openServicesHttp(base: Base, services: Services, own: Partial<En
         await base.identity.serve(fastify);
         await serveBridge(fastify, settings, log);
       }
-      if (all && settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, { issuer: issuerOf(settings) });
+      if (all && settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, consoleSettings(settings));
     },
   });
 }
@@ -109,7 +114,7 @@ export async function openGatewayHttp(settings: AppSettings, own: Partial<Entran
         await database.close();
       });
       await passOn(fastify, { upstreams, metrics });
-      if (settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, { issuer: issuerOf(settings) });
+      if (settings.STAR_CONSOLE) await serveConsole(fastify, settings.STAR_CONSOLE, consoleSettings(settings));
     },
   });
 }

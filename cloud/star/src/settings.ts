@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
+const mqttUrl = z.url({ protocol: /^mqtts?$/ });
 const keepDays = z.coerce.number().min(1).max(36_500).default(30);
 
 /** A Keycloak with the realm of `cloud/identity/keycloak/star-realm.json`; without it Star's own provider logs people in. */
@@ -68,6 +69,8 @@ const settings = z.object({
   STAR_MQTT_PORT: port.default(1883),
   /** How boxes and browsers reach Star: signed addresses start with it, and people log in under it. `http://<host>:<http port>` unless told. */
   STAR_PUBLIC_URL: z.url().optional(),
+  /** How boxes reach Star, as whoever connects one is told. `mqtt://<host of STAR_PUBLIC_URL>:<mqtt port>` unless told. */
+  STAR_PUBLIC_MQTT_URL: mqttUrl.optional(),
   /** Kafka brokers, comma separated; without them the bus is the log in PostgreSQL. */
   STAR_KAFKA_BROKERS: z.string().optional(),
   ...keycloak,
@@ -127,6 +130,7 @@ export const appSettings = z.object({
   STAR_HTTP_PORT: port,
   STAR_MQTT_PORT: port,
   STAR_PUBLIC_URL: z.url(),
+  STAR_PUBLIC_MQTT_URL: mqttUrl.optional(),
   STAR_DATABASE_URL: z.url(),
   STAR_CLICKHOUSE_URL: z.url(),
   STAR_CLICKHOUSE_USER: z.string(),

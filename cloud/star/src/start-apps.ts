@@ -52,6 +52,7 @@ function shared(settings: StarSettings, parts: Parts, publicUrl: string): Record
     STAR_HTTP_HOST: settings.STAR_HOST,
     STAR_MQTT_PORT: String(settings.STAR_MQTT_PORT),
     STAR_PUBLIC_URL: publicUrl,
+    STAR_PUBLIC_MQTT_URL: settings.STAR_PUBLIC_MQTT_URL,
     STAR_DATABASE_URL: parts.databaseUrl,
     STAR_CLICKHOUSE_URL: parts.clickhouse.url,
     STAR_CLICKHOUSE_USER: parts.clickhouse.user,

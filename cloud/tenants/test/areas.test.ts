@@ -17,7 +17,7 @@ import {
 } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
-import { type Area, areaParents, type Grant, type Page } from '@stardipper/proto';
+import { type Area, areaParents, type Grant, type Me, type Page, permissionsOf } from '@stardipper/proto';
 import fc from 'fast-check';
 import { Client } from 'pg';
 import { createTenants, type HangsOnAreas, holdArea, type Tenants, tenantsMigrations } from '../src';
@@ -445,6 +445,27 @@ describe('grants', () => {
     expect((await call(guest, 'DELETE', `/grants/${foreign.id}`)).status).toBe(404);
     expect((await call<Page<Grant>>(guest, 'GET', '/grants')).body.items.map((each) => each.areaId)).toEqual([north.id, building.id]);
     expect((await call(guest, 'GET', '/audit')).status).toBe(403);
+  });
+
+  it('are told to who asks what he may do, area by area', async () => {
+    const held = async (who: Caller) => (await call<Me>(who, 'GET', '/me')).body;
+    const first = await held(guest);
+    expect(first).toMatchObject({ permissions: [...permissionsOf(first.roles)], onAreas: [] });
+    expect(first.permissions).toContain('areas.write');
+    for (const [area, role] of [
+      [north, 'viewer'],
+      [building, 'viewer'],
+      [building, 'auditor'],
+    ] as const)
+      await give(area.id, role);
+    // Where it was given; what lies below is the same without being told.
+    expect(new Map((await held(guest)).onAreas.map(({ areaId, permissions }) => [areaId, new Set(permissions)]))).toEqual(
+      new Map([
+        [north.id, permissionsOf(['viewer'])],
+        [building.id, permissionsOf(['viewer', 'auditor'])],
+      ]),
+    );
+    expect((await held(await aTenant())).onAreas).toEqual([]);
   });
 
   it('refuse what makes no sense', async () => {

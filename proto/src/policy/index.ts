@@ -1,4 +1,5 @@
 export { featuredRoutes, featureOf } from './features';
+export { type Held, holdsOn, opens, type RouteName } from './held';
 export * from './permissions';
 export type { Access, PolicyRow } from './route';
 export { accessOf, isAreaScoped, policy } from './routes';

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { uuid } from '../api';
-import { roles } from '../policy';
+import { permissions, roles } from '../policy';
 
 const displayName = z.string().trim().min(1).max(120);
 const email = z.email().max(254);
 const roleList = z.array(z.enum(roles)).max(roles.length);
+
+/** Nobody is granted roles on nearly as many areas one by one: a role on their region does the same. */
+export const maxGrantedAreas = 1000;
 
 /** Who the caller is, as Star knows her now. */
 export const me = z.object({
@@ -14,6 +17,10 @@ export const me = z.object({
   username: z.string(),
   displayName: z.string(),
   roles: z.array(z.string()),
+  /** Held in the whole tenant. */
+  permissions: z.array(z.enum(permissions)),
+  /** Held on an area and everything below it, by roles granted there. The first `maxGrantedAreas` areas. */
+  onAreas: z.array(z.object({ areaId: uuid, permissions: z.array(z.enum(permissions)) })).max(maxGrantedAreas),
 });
 export type Me = z.infer<typeof me>;
 

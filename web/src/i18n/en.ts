@@ -1,9 +1,18 @@
 import { areas, roles } from './areas.en';
 import { errors } from './errors.en';
+import { start } from './start.en';
 import { settings, tenants } from './tenants.en';
 
 export const en = {
   menu: {
+    groups: { work: 'Work', site: 'Site', administration: 'Administration', provider: 'Provider' },
+    calibration: 'Calibration',
+    deletions: 'Deletions',
+    navigation: 'Pages',
+    fold: 'Fold the menu',
+    unfold: 'Unfold the menu',
+    toPage: 'To the page',
+    waiting: 'one waits | {n} wait | {n} wait',
     searches: 'Searches',
     people: 'People',
     boxes: 'Boxes and cameras',
@@ -328,7 +337,11 @@ export const en = {
     makeKey: 'Make a key',
     key: 'Provisioning key',
     secret: 'Secret',
-    keyHint: 'Put both into the configuration of the box. The secret is not shown again.',
+    command: 'On the box',
+    commandHint:
+      'Run this on the box, where Dipper is installed: it writes the settings and starts the box, which then registers itself. Every box of a community needs a name of its own.',
+    qr: 'The settings of the box as a QR code',
+    keyHint: 'The code holds dipper.json, for who writes it by hand. The secret is not shown again.',
     addRecorder: 'Add a recorder',
     addRecorderTo: 'Add a recorder to {name}',
     addressHint: 'As the box reaches it, such as http://192.168.1.64',
@@ -339,6 +352,7 @@ export const en = {
   settings,
   areas,
   roles,
+  start,
   software: {
     title: 'Software of the boxes',
     hint: 'Model packs: what boxes and Star recognise people with. All boxes get the package that is assigned, and Star itself works with it.',

@@ -16,6 +16,8 @@ export const tenants = {
   adminName: 'Administrator’s name',
   adminUser: 'Administrator’s user name',
   adminPassword: 'First password',
+  told: 'Tell the tenant’s administrator, by a way that others do not read. The password is shown only now.',
+  toldAddress: 'Console',
   needed: 'Fill this in.',
   userRule: 'Letters, digits, dot, dash, underscore or @.',
   passwordRule: 'At least 8 characters.',

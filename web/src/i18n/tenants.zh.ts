@@ -16,6 +16,8 @@ export const tenants = {
   adminName: '管理员姓名',
   adminUser: '管理员用户名',
   adminPassword: '初始密码',
+  told: '请通过他人无法看到的方式告知租户管理员。密码只在此时显示。',
+  toldAddress: '控制台',
   needed: '请填写。',
   userRule: '可用字母、数字、点、横线、下划线或 @。',
   passwordRule: '至少 8 个字符。',

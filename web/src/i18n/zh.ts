@@ -1,10 +1,19 @@
 import { areas, roles } from './areas.zh';
 import type { en } from './en';
 import { errors } from './errors.zh';
+import { start } from './start.zh';
 import { settings, tenants } from './tenants.zh';
 
 export const zh: typeof en = {
   menu: {
+    groups: { work: '工作', site: '现场', administration: '管理', provider: '平台' },
+    calibration: '阈值校准',
+    deletions: '删除记录',
+    navigation: '页面',
+    fold: '收起菜单',
+    unfold: '展开菜单',
+    toPage: '跳到页面内容',
+    waiting: '{n} 项待办',
     searches: '检索',
     people: '人员库',
     boxes: '盒子与摄像头',
@@ -312,7 +321,10 @@ export const zh: typeof en = {
     makeKey: '生成密钥',
     key: '注册密钥',
     secret: '密钥口令',
-    keyHint: '把两项写入盒子的配置。口令不会再次显示。',
+    command: '在盒子上',
+    commandHint: '在已安装 Dipper 的盒子上运行：命令会写入配置并启动盒子，盒子随后自行注册。同一社区的每台盒子需要各自的名称。',
+    qr: '盒子配置的二维码',
+    keyHint: '二维码的内容就是 dipper.json，可用于手动配置。口令不会再次显示。',
     addRecorder: '添加录像机',
     addRecorderTo: '为 {name} 添加录像机',
     addressHint: '盒子访问它的地址，例如 http://192.168.1.64',
@@ -323,6 +335,7 @@ export const zh: typeof en = {
   settings,
   areas,
   roles,
+  start,
   software: {
     title: '盒子软件',
     hint: '模型包：盒子和 Star 用来识别人员的模型。所有盒子都会收到已分配的软件包，Star 自己也使用它。',

@@ -1,3 +1,4 @@
+import { installation } from '../api/installation';
 import { sha256 } from './sha256';
 
 /** Authorization code with PKCE (RFC 7636), refresh and log-out: the console's part of OpenID Connect, for Star's own provider or a Keycloak. */
@@ -23,18 +24,8 @@ interface Begun {
   readonly next: string;
 }
 
-let issuer: Promise<string> | undefined;
-
 /** The realm that logs people in, as Star says. Throws when Star cannot be reached. */
-export function realm(): Promise<string> {
-  issuer ??= fetch('/console.json', { cache: 'no-cache' })
-    .then(async (response) => ((await response.json()) as { issuer: string }).issuer)
-    .catch((error: unknown) => {
-      issuer = undefined;
-      throw error;
-    });
-  return issuer;
-}
+export const realm = async (): Promise<string> => (await installation()).issuer;
 
 const redirectUri = () => `${location.origin}/`;
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));

@@ -1,5 +1,5 @@
 import type { Me } from '@stardipper/proto';
-import { type Permission, permissionsOf } from '@stardipper/proto/rules';
+import { holdsOn, opens, type Permission, type RouteName } from '@stardipper/proto/rules';
 import { defineStore } from 'pinia';
 import { request, useTokens } from '../api/client';
 import { i18n } from '../i18n';
@@ -21,10 +21,20 @@ export const useSession = defineStore('session', {
   getters: {
     isOpen: (state): boolean => state.tokens !== null && state.user !== null,
     /** Only hides what would be refused: Star decides. */
-    may: (state): ((permission: Permission) => boolean) => {
-      const held = permissionsOf(state.user?.roles ?? []);
-      return (permission) => held.has(permission);
-    },
+    may:
+      ({ user }): ((permission: Permission) => boolean) =>
+      (permission) =>
+        user?.permissions.includes(permission) ?? false,
+    /** Whether the route is open to the reader, be it for some areas only. */
+    mayCall:
+      ({ user }): ((route: RouteName) => boolean) =>
+      (route) =>
+        user !== null && opens(user, route),
+    /** `line`: the ids of the area and of all above it. */
+    mayOn:
+      ({ user }): ((permission: Permission, line: readonly string[]) => boolean) =>
+      (permission, line) =>
+        user !== null && holdsOn(user, permission, line),
   },
   actions: {
     /** Before the first page: comes back from the provider, or goes on where this tab was. Answers where the reader wanted to go. */
@@ -46,6 +56,9 @@ export const useSession = defineStore('session', {
         return undefined;
       }
     },
+    know(user: Me) {
+      this.user = user;
+    },
     take(tokens: Tokens) {
       sessionStorage.setItem(storageKey, JSON.stringify(tokens));
       this.tokens = tokens;
@@ -62,6 +75,11 @@ export const useSession = defineStore('session', {
       if (!this.tokens) return false;
       try {
         this.take(await renewTokens(this.tokens.refresh));
+        // Roles may have been given or taken away; without an answer what was known stays.
+        if (this.user)
+          void request<Me>('GET', '/me')
+            .then((user) => this.isOpen && this.know(user))
+            .catch(() => undefined);
         return true;
       } catch (error) {
         if (!(error instanceof SessionEnded)) return true;

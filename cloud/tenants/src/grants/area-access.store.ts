@@ -18,3 +18,11 @@ export const areasOfUser = (tx: Tx, tenantId: string, userId: string): Promise<{
      WHERE g.tenant_id = $1 AND g.user_id = $2 GROUP BY g.role`,
     [tenantId, userId],
   );
+
+/** Where roles were granted to the user, and which; `most` areas. */
+export const grantedTo = (tx: Tx, tenantId: string, userId: string, most: number): Promise<{ area_id: string; roles: Grant['role'][] }[]> =>
+  tx.query(
+    `SELECT area_id, array_agg(role ORDER BY role) AS roles FROM tenants.grants
+     WHERE tenant_id = $1 AND user_id = $2 GROUP BY area_id ORDER BY area_id LIMIT $3`,
+    [tenantId, userId, most],
+  );

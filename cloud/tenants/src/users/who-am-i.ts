@@ -1,15 +1,21 @@
 import { type Caller, identityErrors } from '@star/platform';
-import type { Me } from '@stardipper/proto';
+import { type Me, maxGrantedAreas, permissionsOf } from '@stardipper/proto';
 import type { TenantsDeps } from '../deps';
+import { grantedTo } from '../grants/area-access.store';
 import { findTenantName } from '../tenant.store';
 
-/** Who the token says I am, as the identity provider knows me now. Throws `user.not_found` when I was removed. */
+/** Who the token says I am, as the identity provider knows me now, and what I may do and where. Throws `user.not_found` when I was removed. */
 export const whoAmI =
   (deps: TenantsDeps) =>
   async (caller: Caller): Promise<Me> => {
-    const tenantName = await deps.database.tenant(caller.tenantId, (tx) => findTenantName(tx, caller.tenantId));
+    const { tenantName, granted } = await deps.database.tenant(caller.tenantId, async (tx) => ({
+      tenantName: await findTenantName(tx, caller.tenantId),
+      granted: await grantedTo(tx, caller.tenantId, caller.userId, maxGrantedAreas),
+    }));
     const user = await deps.identity.findUser({ userId: caller.userId });
     if (user?.tenantId !== caller.tenantId || tenantName === undefined) throw identityErrors.error('user.not_found');
     const { tenantId, username, displayName, roles } = user;
-    return { id: user.userId, tenantId, tenantName, username, displayName, roles: [...roles] };
+    const onAreas = granted.map((each) => ({ areaId: each.area_id, permissions: [...permissionsOf(each.roles)] }));
+    const permissions = [...permissionsOf(roles)];
+    return { id: user.userId, tenantId, tenantName, username, displayName, roles: [...roles], permissions, onAreas };
   };
