@@ -144,7 +144,7 @@ try {
   const before = memory();
   const startedAtMs = performance.now();
   fleet.send({ port, tokens: edges.map((edge) => edge.id) });
-  await once(fleet, 'message');
+  await once(fleet, 'message', { signal: AbortSignal.timeout(waitMs) });
   const connectS = (performance.now() - startedAtMs) / 1000;
   // The writing of who is online goes on for a moment.
   await sleep(2000);
@@ -163,7 +163,9 @@ try {
   console.log(`all asked at once, ${searches} times     call to answer ${percentiles(all.flatMap((each) => each.roundTrips))};`);
   console.log(`                               search to acceptance on the bus ${percentiles(all.flatMap((each) => each.sinceStart))}`);
   fleet.send('count');
-  const [{ calls, repeated, dropped }] = (await once(fleet, 'message')) as [{ calls: number; repeated: number; dropped: number }];
+  const [{ calls, repeated, dropped }] = (await once(fleet, 'message', { signal: AbortSignal.timeout(waitMs) })) as [
+    { calls: number; repeated: number; dropped: number },
+  ];
   const lost = [...single, ...all].reduce((sum, each) => sum + each.lost, 0);
   const twice = [...ends.values()].filter((each) => each.length > 1).length;
   console.log(
@@ -171,7 +173,7 @@ try {
   );
   if (lost + repeated + twice + dropped > 0) process.exitCode = 1;
 } finally {
-  fleet.disconnect();
+  if (fleet.connected) fleet.disconnect();
   await accepts.stop();
   await watches.stop();
   await devices.stop();

@@ -32,7 +32,7 @@ import settings from '../dist/settings.js';
 import { percentiles, shown, timed } from './support/timed.ts';
 
 const tenants = Number(process.argv[2] ?? 1000);
-const [askedAtOnce, aheadAtMost, askForS] = [8, 64, 150];
+const [askedAtOnce, aheadAtMost, askForS] = [8, 64, 120];
 const folder = mkdtempSync(join(tmpdir(), 'open-tenants-'));
 // As root, PostgreSQL runs as another user; one who cannot come in here would get a folder elsewhere that stays.
 chmodSync(folder, 0o755);
@@ -165,7 +165,7 @@ async function hashingS(passwords: number): Promise<number> {
     new Promise<void>((resolve, reject) => {
       scrypt('a password', randomUUID(), 32, { N: 32_768, r: 8, p: 3, maxmem: 2 ** 27 }, (error) => (error ? reject(error) : resolve()));
     });
-  const sample = Math.min(passwords, 100);
+  const sample = Math.min(passwords, 40);
   const startedAt = performance.now();
   let left = sample;
   await Promise.all(
