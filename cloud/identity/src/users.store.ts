@@ -41,7 +41,7 @@ export const insertUser = (tx: Tx, user: NewUserRow): Promise<number> =>
   tx.execute(
     `INSERT INTO identity.users
        (tenant_id, id, username, display_name, email, roles, password_hash, temporary_password, second_factor_required)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (lower(username)) DO NOTHING`,
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (login_name) DO NOTHING`,
     [
       user.tenantId,
       user.id,
@@ -62,13 +62,13 @@ export const findUserByName = async (tx: Tx, username: string): Promise<UserRow 
   // No text of PostgreSQL has a NUL, and strangers may type anything.
   username.includes('\0')
     ? undefined
-    : (await tx.query<UserRow>(`SELECT ${columns} FROM identity.users u WHERE lower(u.username) = lower($1)`, [username]))[0];
+    : (await tx.query<UserRow>(`SELECT ${columns} FROM identity.users u WHERE u.login_name = lower($1)`, [username]))[0];
 
 /** By name, from after the one given. */
 export const listUsers = (tx: Tx, tenantId: string, after: string, limit: number): Promise<UserRow[]> =>
   tx.query<UserRow>(
-    `SELECT ${columns} FROM identity.users u WHERE u.tenant_id = $1 AND lower(u.username) COLLATE "C" > $2
-     ORDER BY lower(u.username) COLLATE "C" LIMIT $3`,
+    `SELECT ${columns} FROM identity.users u WHERE u.tenant_id = $1 AND u.login_name > $2
+     ORDER BY u.login_name LIMIT $3`,
     [tenantId, after, limit],
   );
 

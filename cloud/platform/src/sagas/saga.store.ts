@@ -57,14 +57,17 @@ export async function insertSaga(tx: Tx, saga: NewSaga): Promise<boolean> {
 
 export const wakeRunners = (tx: Tx): Promise<unknown> => tx.query('SELECT pg_notify($1, $2)', [sagaChannel, 'due']);
 
-/** Takes the one that has waited longest, unless another replica works on it; its lease lasts `ttlMs`. */
+/**
+ * Takes the oldest that is due, unless another replica works on it; its lease lasts `ttlMs`. By the time it is due, one
+ * that was woken would begin again behind all that have not begun, and none of many would end before all are half done.
+ */
 export const claimDue = async (tx: Tx, kinds: readonly string[], ttlMs: number): Promise<SagaRow | undefined> =>
   (
     await tx.query<SagaRow>(
       `UPDATE platform.sagas s SET fence = s.fence + 1, leased_until = clock_timestamp() + make_interval(secs => $2 / 1000.0)
        WHERE s.id = (SELECT id FROM platform.sagas
          WHERE ended_at IS NULL AND kind = ANY($1) AND next_try_at <= clock_timestamp() AND leased_until < clock_timestamp()
-         ORDER BY next_try_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+         ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
        RETURNING ${sagaColumns}`,
       [kinds, ttlMs],
     )

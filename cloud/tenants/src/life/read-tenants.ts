@@ -1,6 +1,6 @@
 import type { SagaProgress } from '@star/platform';
 import type { Page, Tenant, TenantDetail, TenantJob, TenantState } from '@stardipper/proto';
-import { z } from 'zod';
+import { afterCursor, cursorAt } from '../age-cursor';
 import { tenantError } from '../tenants.errors';
 import type { Opening } from './open-tenant';
 import type { WithSagas } from './ports';
@@ -25,21 +25,18 @@ export const shownJob = ({ id, kind, state, failure, steps }: SagaProgress): Ten
   steps: steps.map(({ name, state: at, attempts, error }) => ({ name, state: at, attempts, error })),
 });
 
-const position = z.tuple([z.iso.datetime(), z.uuid()]);
-
 /** Newest first. A cursor that is none throws a ZodError, which the HTTP side answers as `request.invalid`. */
 export const readTenants =
   (deps: Pick<WithSagas, 'database'>) =>
   async (query: { cursor?: string; limit: number; state?: TenantState; name?: string }): Promise<Page<Tenant>> => {
-    const before = query.cursor === undefined ? undefined : position.parse(Buffer.from(query.cursor, 'base64url').toString().split(' '));
+    const before = afterCursor(query.cursor);
     const filter = { ...(before && { before }), ...(query.state && { state: query.state }), ...(query.name && { name: query.name }) };
     const rows = await deps.database.system('list tenants', (tx) => listTenants(tx, filter, query.limit + 1));
     const page = rows.slice(0, query.limit);
     const last = page.at(-1);
     return {
       items: page.map(shownTenant),
-      nextCursor:
-        rows.length > page.length && last ? Buffer.from(`${last.created_at.toISOString()} ${last.tenant_id}`).toString('base64url') : null,
+      nextCursor: rows.length > page.length && last ? cursorAt({ micros: last.micros, id: last.tenant_id }) : null,
     };
   };
 

@@ -56,13 +56,13 @@ export interface TenantFilter {
 }
 
 /** Newest first. */
-export const listTenants = (tx: Tx, { state, name, before }: TenantFilter, limit: number): Promise<TenantRow[]> =>
-  tx.query<TenantRow>(
-    `SELECT ${columns} FROM tenants.tenants
-     WHERE ($1::timestamptz IS NULL OR (date_trunc('milliseconds', created_at), tenant_id) < ($1, $2::uuid))
+export const listTenants = (tx: Tx, { state, name, before }: TenantFilter, limit: number): Promise<(TenantRow & { micros: string })[]> =>
+  tx.query(
+    `SELECT ${columns}, (extract(epoch FROM created_at) * 1000000)::bigint::text AS micros FROM tenants.tenants
+     WHERE (created_at, tenant_id) < (coalesce('epoch'::timestamptz + $1::bigint * interval '1 microsecond', 'infinity'), $2::uuid)
        AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR strpos(lower(name), lower($4)) > 0)
-     ORDER BY date_trunc('milliseconds', created_at) DESC, tenant_id DESC LIMIT $5`,
-    [before?.[0] ?? null, before?.[1] ?? null, state ?? null, name ?? null, limit],
+     ORDER BY created_at DESC, tenant_id DESC LIMIT $5`,
+    [before?.[0] ?? null, before?.[1] ?? '00000000-0000-0000-0000-000000000000', state ?? null, name ?? null, limit],
   );
 
 /** Past their grace period. */
