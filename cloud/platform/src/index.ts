@@ -42,6 +42,8 @@ export * from './postgres/leases';
 export * from './postgres/migrate';
 export * from './postgres/open-database';
 export * from './quotas/limits';
+export * from './retention/retention';
+export * from './retention/sweep-tenants';
 export * from './quotas/quota.store';
 export * from './sagas/saga';
 export * from './sagas/sagas';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { objectErrors } from './objects';
+import { type ListedObject, objectErrors } from './objects';
 
 /**
  * One file per object: a head of 256 bytes (JSON with the content type, padded), then the bytes. In one file, because
@@ -18,6 +18,8 @@ export interface ObjectFiles {
   write(key: string, body: Buffer | Readable, contentType: string, limits: { maxBytes: number; exactBytes?: number }): Promise<void>;
   open(key: string): Promise<OpenObject | undefined>;
   delete(key: string): Promise<void>;
+  /** Everything below this part of keys. */
+  list(prefix: string): AsyncIterable<ListedObject>;
   /** Everything whose key begins with this part. */
   deleteUnder(prefix: string): Promise<number>;
 }
@@ -57,6 +59,7 @@ export async function openObjectFiles(folder: string): Promise<ObjectFiles> {
       const path = pathOf(key);
       if (await removed(path)) await syncFolders(dirname(path), dirname(path));
     },
+    list: (prefix) => listUnder(join(folder, 'stored', prefix), prefix),
     deleteUnder: async (prefix) => {
       const path = join(folder, 'stored', prefix);
       const found = await readdir(path, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
@@ -68,6 +71,22 @@ export async function openObjectFiles(folder: string): Promise<ObjectFiles> {
       return found.filter((name) => name.endsWith(ending)).length;
     },
   };
+}
+
+const unlessGone = (error: NodeJS.ErrnoException) => {
+  if (error.code === 'ENOENT') return undefined;
+  throw error;
+};
+
+async function* listUnder(path: string, prefix: string): AsyncGenerator<ListedObject> {
+  const folder = await opendir(path).catch(unlessGone);
+  if (!folder) return;
+  for await (const { name } of folder) {
+    const file = await stat(join(path, name)).catch(unlessGone);
+    if (file?.isDirectory()) yield* listUnder(join(path, name), `${prefix}/${name}`);
+    else if (file && name.endsWith(ending))
+      yield { key: `${prefix}/${name.slice(0, -ending.length)}`, sizeBytes: file.size - headBytes, putAt: file.mtime };
+  }
 }
 
 async function writeWhole(path: string, body: Buffer | Readable, contentType: string, limits: { maxBytes: number; exactBytes?: number }) {
