@@ -168,6 +168,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
         })),
       ),
     limitsOf: limitsFrom(base),
+    retention: createRetention(base),
     rpcKeepDays: base.settings.STAR_RPC_KEEP_DAYS,
     hub: { host: base.settings.STAR_HOST, port: base.settings.STAR_MQTT_PORT },
   });

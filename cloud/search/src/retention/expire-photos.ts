@@ -16,6 +16,7 @@ export const expirePhotos =
       const at = deps.now();
       const before = keptFrom(at, days);
       const old = await database.tenant(tenantId, (tx) => listPhotosBefore(tx, tenantId, before, photosAtOnce));
+      if (old.length === 0) return;
       const sizes = new Map<string, number>();
       for (const photo of old) sizes.set(photo.id, (await objects.head(tenantId, photo.object_key))?.sizeBytes ?? 0);
       await database.tenant(tenantId, async (tx) => {
@@ -31,7 +32,7 @@ export const expirePhotos =
         const bytes = [...gone].reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0);
         await retention.record(tx, { tenantId, runId, kind: 'photos', at, before, settingsVersion, items: gone.size, bytes });
       });
-      if (old.length > 0) await deleteDoomed(deps)();
+      await deleteDoomed(deps)();
       more = old.length === photosAtOnce;
     }
   };

@@ -26,6 +26,7 @@ async function main(databaseUrl: string, folder: string, mizar: string): Promise
     writeEvent,
     firstTime,
     audit: absent,
+    retention: { tenants: async () => [], daysOf: absent, record: absent },
     areasVisibleTo: absent,
     settings: { embedEveryMs: 100, embedBackoffMs: 50 },
   });
