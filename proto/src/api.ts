@@ -93,7 +93,14 @@ export const photo = z.object({
   createdAt: time,
 });
 /** `photosExpiredAt`: when photos of the person were last removed because they were past their time. */
-export const person = z.object({ id, name: z.string(), note: z.string(), photos: z.array(photo), photosExpiredAt: time.nullable(), createdAt: time });
+export const person = z.object({
+  id,
+  name: z.string(),
+  note: z.string(),
+  photos: z.array(photo),
+  photosExpiredAt: time.nullable(),
+  createdAt: time,
+});
 export type Person = z.infer<typeof person>;
 
 /**

@@ -46,8 +46,8 @@ it('rejected reports go by when they last came, tenant by tenant, and are report
   const sweep = expireRejectedReports({ db, retention }, () => now);
   await Promise.all([sweep(east, 'run', going), sweep(east, 'run', going), sweep(west, 'run', going)]);
   const left = async (tenantId: string) =>
-    (await db.tenant(tenantId, (tx) => tx.query<{ body: Buffer }>('SELECT body FROM devices.rejected_reports ORDER BY body'))).map(({ body }) =>
-      body.toString(),
+    (await db.tenant(tenantId, (tx) => tx.query<{ body: Buffer }>('SELECT body FROM devices.rejected_reports ORDER BY body'))).map(
+      ({ body }) => body.toString(),
     );
   expect([await left(east), await left(west)]).toEqual([['young'], ['12345', 'young']]);
   expect(removals).toEqual([

@@ -42,7 +42,10 @@ export const updatePerson = async (tx: Tx, id: string, change: { name?: string; 
 /** With `forUpdate` nobody adds a photo or deletes the person until the transaction ends. */
 export const findPerson = async (tx: Tx, id: string, forUpdate = false): Promise<PersonRow | undefined> =>
   (
-    await tx.query<PersonRow>(`SELECT id, name, note, created_at, photos_expired_at FROM search.people WHERE id = $1 ${forUpdate ? 'FOR UPDATE' : ''}`, [id])
+    await tx.query<PersonRow>(
+      `SELECT id, name, note, created_at, photos_expired_at FROM search.people WHERE id = $1 ${forUpdate ? 'FOR UPDATE' : ''}`,
+      [id],
+    )
   )[0];
 
 /** Newest first, from after `before` (created_at, id). */

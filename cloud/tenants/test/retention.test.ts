@@ -111,7 +111,8 @@ const verify = async (tenantId = east, by = key) =>
 
 const things = async (tenantId = east) =>
   Number(
-    (await owner.query("SELECT count(*) AS n FROM tenants.audit_log WHERE tenant_id = $1 AND action = 'thing.done'", [tenantId])).rows[0]?.n,
+    (await owner.query("SELECT count(*) AS n FROM tenants.audit_log WHERE tenant_id = $1 AND action = 'thing.done'", [tenantId])).rows[0]
+      ?.n,
   );
 
 const report = async (query = '', as: { tenantId?: string; roles?: string[] } = {}) => {
@@ -129,13 +130,24 @@ it('removes a line when the whole day it was written on is past its time, tenant
   expect([await things(east), await things(west)]).toEqual([2, 2]);
 
   await linkAll();
-  expect(await verify(east)).toMatchObject({ problems: [], seq: 5, intactSeq: 5, cut: { seq: 2, settingsVersion: 1, before: new Date(midnight(400)) } });
+  expect(await verify(east)).toMatchObject({
+    problems: [],
+    seq: 5,
+    intactSeq: 5,
+    cut: { seq: 2, settingsVersion: 1, before: new Date(midnight(400)) },
+  });
   expect(await verify(west)).toMatchObject({ problems: [], cut: { seq: 1, settingsVersion: 0 } });
 
   const { body } = await report();
-  expect(body).toMatchObject({ items: [{ kind: 'audit', items: 2, settingsVersion: 1, before: new Date(midnight(400)).toISOString() }], nextCursor: null });
+  expect(body).toMatchObject({
+    items: [{ kind: 'audit', items: 2, settingsVersion: 1, before: new Date(midnight(400)).toISOString() }],
+    nextCursor: null,
+  });
   expect(body.items[0]?.bytes).toBeGreaterThan(0);
-  const told = await owner.query("SELECT username, subject, details FROM tenants.audit_log WHERE action = 'retention.removed' AND tenant_id = $1", [east]);
+  const told = await owner.query(
+    "SELECT username, subject, details FROM tenants.audit_log WHERE action = 'retention.removed' AND tenant_id = $1",
+    [east],
+  );
   expect(told.rows).toMatchObject([{ username: 'star', details: { kind: 'audit', settingsVersion: 1 } }]);
 
   // Again there is nothing to do, and nothing to tell.
@@ -163,7 +175,10 @@ it('keeps to the settings as they are now: raised, nothing more goes; lowered, t
 
 it('two sweepers and a restart remove each line once', async () => {
   await keepAudit(east, 400);
-  await writeAt(east, Array.from({ length: 20 }, () => midnight(410)));
+  await writeAt(
+    east,
+    Array.from({ length: 20 }, () => midnight(410)),
+  );
   const other = await createOwn();
   await Promise.all([audit.expire(going), other.expire(going)]);
   expect(await things()).toBe(0);
@@ -233,13 +248,17 @@ describe('what is no cut of Star’s', () => {
     const verdict = await verify();
     expect(verdict.cut).toBeNull();
     expect(verdict.problems.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['line_removed', 'line_removed']));
-    expect((await verify(west)).problems.map(({ kind }) => kind)).toEqual(forge.includes(west) ? expect.arrayContaining(['cut_invalid']) : []);
+    expect((await verify(west)).problems.map(({ kind }) => kind)).toEqual(
+      forge.includes(west) ? expect.arrayContaining(['cut_invalid']) : [],
+    );
   });
 
   it('is one that another key signed', async () => {
     await audit.expire(going);
     await linkAll();
-    expect((await verify(east, await loadSigningKey(join(folder, 'other.json')))).problems.map(({ kind }) => kind)).toContain('cut_invalid');
+    expect((await verify(east, await loadSigningKey(join(folder, 'other.json')))).problems.map(({ kind }) => kind)).toContain(
+      'cut_invalid',
+    );
   });
 
   it('the services’ role removes nothing past its rights', async () => {

@@ -50,14 +50,16 @@ export const pageMatches = (
   );
 
 /** When these faces were seen, ms, by `<edge> <sighting>`; those that no match has are left out. At most 100. */
-export async function timesOfSightings(analytics: Analytics, tenantId: string, sightingIds: readonly string[]): Promise<Map<string, number>> {
-  const rows = await analytics
-    .forTenant(tenantId)
-    .query<{ edge_id: string; sighting_id: string; at_ms: number | string }>(
-      `SELECT edge_id, sighting_id, toUnixTimestamp64Milli(max(at)) AS at_ms FROM search_matches
+export async function timesOfSightings(
+  analytics: Analytics,
+  tenantId: string,
+  sightingIds: readonly string[],
+): Promise<Map<string, number>> {
+  const rows = await analytics.forTenant(tenantId).query<{ edge_id: string; sighting_id: string; at_ms: number | string }>(
+    `SELECT edge_id, sighting_id, toUnixTimestamp64Milli(max(at)) AS at_ms FROM search_matches
        WHERE tenant_id = {tenant:UUID} AND sighting_id IN {ids:Array(String)} GROUP BY edge_id, sighting_id`,
-      { ids: sightingIds },
-    );
+    { ids: sightingIds },
+  );
   return new Map(rows.map((row) => [`${row.edge_id} ${row.sighting_id}`, Number(row.at_ms)]));
 }
 
@@ -76,7 +78,9 @@ export const writeExpiringDay = (tx: Tx, tenantId: string, day: string, matches:
 
 export const findExpiringDay = async (tx: Tx, tenantId: string): Promise<string | undefined> =>
   (
-    await tx.query<{ day: string }>('SELECT day::text AS day FROM search.expiring_days WHERE tenant_id = $1 ORDER BY day LIMIT 1', [tenantId])
+    await tx.query<{ day: string }>('SELECT day::text AS day FROM search.expiring_days WHERE tenant_id = $1 ORDER BY day LIMIT 1', [
+      tenantId,
+    ])
   )[0]?.day;
 
 /** Answers what it had; undefined when somebody else took it. */

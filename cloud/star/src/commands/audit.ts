@@ -52,7 +52,11 @@ function shown(verdict: AuditVerdict): string[] {
   const more = problemCount - problems.length;
   return [
     `tenant ${tenantId}: ${seq} lines, ${problemCount === 0 ? 'whole' : `${problemCount} problems, whole up to ${verdict.intactSeq}`}${waiting > 0 ? `, ${waiting} not linked yet` : ''}, head ${hash}`,
-    ...(cut ? [`  cut by retention up to line ${cut.seq} on ${cut.cutAt.toISOString()}: all older than ${cut.before.toISOString()} (settings version ${cut.settingsVersion})`] : []),
+    ...(cut
+      ? [
+          `  cut by retention up to line ${cut.seq} on ${cut.cutAt.toISOString()}: all older than ${cut.before.toISOString()} (settings version ${cut.settingsVersion})`,
+        ]
+      : []),
     ...problems.map((problem) => `  ${named(problem)}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ];

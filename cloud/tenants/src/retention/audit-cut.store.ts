@@ -37,7 +37,9 @@ export const listCuts = async (tx: Tx, tenantId: string): Promise<StoredCut[]> =
 /** The last one; until the transaction ends nobody else cuts this log. */
 export const lockLastCut = async (tx: Tx, tenantId: string): Promise<StoredCut | undefined> => {
   await tx.query("SELECT pg_advisory_xact_lock(hashtextextended('star.audit.cut ' || $1, 0))", [tenantId]);
-  const rows = await tx.query<CutRow>(`SELECT ${columns} FROM tenants.audit_cuts WHERE tenant_id = $1 ORDER BY seq DESC LIMIT 1`, [tenantId]);
+  const rows = await tx.query<CutRow>(`SELECT ${columns} FROM tenants.audit_cuts WHERE tenant_id = $1 ORDER BY seq DESC LIMIT 1`, [
+    tenantId,
+  ]);
   return rows.map(stored)[0];
 };
 

@@ -38,7 +38,8 @@ async function cutOnce({ database, retention, seal, now, log }: ExpireAuditDeps,
     if (!first || (first.line_at !== null && first.line_at >= before)) return false;
     const links = await readLinks(tx, tenantId, from.seq, linksAtOnce);
     const { old, tampered } = readOld(links, from, tenantId, seal, before);
-    if (tampered !== undefined) log?.error({ tenantId, seq: tampered }, 'the audit log was tampered with; from there on nothing of it expires');
+    if (tampered !== undefined)
+      log?.error({ tenantId, seq: tampered }, 'the audit log was tampered with; from there on nothing of it expires');
     const end = old.at(-1);
     if (!end) return false;
     const cut: AuditCut = { tenantId, seq: end.seq, hash: end.hash, cutAt: at, before, settingsVersion: version };
