@@ -1,7 +1,7 @@
 import type { Database } from '@star/platform';
 import { readLinks, readLoose, type StoredLink } from './audit-chain.store';
 import { type AuditCut, linkHash, noHash, type SealChecker, sha256 } from './audit-seal';
-import { listCuts } from './retention/audit-cut.store';
+import { listCuts, type StoredCut } from './retention/audit-cut.store';
 
 /** A signed end of a chain, as it was exported. */
 export interface AuditHead {
@@ -52,17 +52,32 @@ export interface AuditVerdict {
 const pageLinks = 2000;
 const maxProblems = 1000;
 
+interface VerifyDeps {
+  readonly database: Database;
+  readonly seal: SealChecker;
+}
+
 /**
  * Reads a tenant's whole chain with its lines, a page at a time, and names whatever is not as it was linked, against
  * the exported heads as well. Lines may be missing up to a cut that Star signed; their links may not. Needs no lock: links
- * are only ever added, and what a cut made while this reads takes away is looked at again. Memory is flat.
+ * are only ever added, and what retention cut while this read is read again. Memory is flat.
  */
-export async function verifyAudit(
-  deps: { readonly database: Database; readonly seal: SealChecker },
+export async function verifyAudit(deps: VerifyDeps, tenantId: string, heads: readonly AuditHead[] = []): Promise<AuditVerdict> {
+  const cutsNow = () => deps.database.tenant(tenantId, (tx) => listCuts(tx, tenantId));
+  for (let cuts = await cutsNow(); ; ) {
+    const verdict = await verifyOnce(deps, tenantId, heads, cuts);
+    const later = verdict.problemCount > 0 ? await cutsNow() : cuts;
+    if (later.length === cuts.length) return verdict;
+    cuts = later;
+  }
+}
+
+async function verifyOnce(
+  deps: VerifyDeps,
   tenantId: string,
-  heads: readonly AuditHead[] = [],
+  heads: readonly AuditHead[],
+  cuts: readonly StoredCut[],
 ): Promise<AuditVerdict> {
-  const cuts = await deps.database.tenant(tenantId, (tx) => listCuts(tx, tenantId));
   const signed = cuts.filter(({ cut, signature }) => deps.seal.isCutSealed(cut, signature)).map(({ cut }) => cut);
   const walk = createWalk(deps.seal, tenantId, heads, signed);
   for (const { cut } of cuts) if (!signed.includes(cut)) walk.note({ kind: 'cut_invalid', seq: cut.seq });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   createTokenIssuer,
   createTokenVerifier,
+  type Database,
   keptFrom,
   loadSigningKey,
   openDiskObjects,
@@ -211,6 +212,24 @@ it('cuts up to the first line that is to stay also where a batch has old and you
   expect(await things()).toBe(2);
   await linkAll();
   expect(await verify()).toMatchObject({ problems: [], cut: { seq: 2 } });
+});
+
+it('is no finding of a check that reads while it is cut', async () => {
+  await keepAudit(east, 400);
+  await writeAt(east, [midnight(500), midnight(450), midnight(2)]);
+  let untouched = true;
+  const meanwhile: Database = {
+    ...database.db,
+    tenant: async (tenantId, work) => {
+      const read = await database.db.tenant(tenantId, work);
+      if (untouched) {
+        untouched = false;
+        await audit.expire(going);
+      }
+      return read;
+    },
+  };
+  expect(await verifyAudit({ database: meanwhile, seal: createSeal(key) }, east)).toMatchObject({ problems: [], cut: { seq: 2 } });
 });
 
 describe('what is no cut of Star’s', () => {
