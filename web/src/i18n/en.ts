@@ -236,7 +236,7 @@ export const en = {
     cropOf: '{name} at {camera}, {time}',
     noCrop: 'picture not here yet',
     cropExpired: 'picture expired',
-    matchesExpired: '{n} matches were past their time and have been removed. The coverage above still shows what was looked at.',
+    matchesExpired: 'Matches removed because they were past their time: {n}. The coverage above still shows what was looked at.',
     personGone: 'deleted person',
     cameraGone: 'removed camera',
     states: {
