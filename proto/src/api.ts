@@ -92,7 +92,15 @@ export const photo = z.object({
   refusal: z.object({ code: z.string(), params: z.record(z.string(), z.unknown()) }).nullable(),
   createdAt: time,
 });
-export const person = z.object({ id, name: z.string(), note: z.string(), photos: z.array(photo), createdAt: time });
+/** `photosExpiredAt`: when photos of the person were last removed because they were past their time. */
+export const person = z.object({
+  id,
+  name: z.string(),
+  note: z.string(),
+  photos: z.array(photo),
+  photosExpiredAt: time.nullable(),
+  createdAt: time,
+});
 export type Person = z.infer<typeof person>;
 
 /**
@@ -234,6 +242,8 @@ export const search = z.object({
   tasks: z.array(searchTask),
   coverage: coverageTotals,
   matches: z.int(),
+  /** How many of what was found is gone because it was past its time. */
+  matchesExpired: z.int(),
   createdAt: time,
   startedAt: time.nullable(),
   finishedAt: time.nullable(),
@@ -254,8 +264,10 @@ export const match = z.object({
   quality: z.number(),
   box: z.tuple([z.number(), z.number(), z.number(), z.number()]),
   frame: z.tuple([z.int(), z.int()]),
-  /** Signed and short-lived; null until the box has uploaded it. */
+  /** Signed and short-lived; null until the box has uploaded it, and once it has expired. */
   cropUrl: z.string().nullable(),
+  /** The picture is past its time: there is none any more. */
+  cropExpired: z.boolean(),
   verdict: z.enum(verdicts),
 });
 export type Match = z.infer<typeof match>;

@@ -17,6 +17,7 @@ export * from './rest/approvals';
 export * from './rest/areas';
 export * from './rest/audit';
 export * from './rest/deletions';
+export * from './rest/retention';
 export * from './rest/settings';
 export * from './rest/tenants';
 export * from './rest/users';

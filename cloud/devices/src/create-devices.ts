@@ -8,6 +8,7 @@ import {
   type Log,
   limitsByDefault,
   type Objects,
+  type Retention,
   SecretBox,
   type WriteEvent,
   type WriteEvents,
@@ -52,6 +53,8 @@ export interface DevicesDeps extends AreasPort {
   readonly leaseMs?: number;
   /** 1 s unless told. */
   readonly expiryEveryMs?: number;
+  /** Without it nothing that boxes sent expires. */
+  readonly retention?: Retention;
   /** How long calls that have ended can be looked at; 30 days unless told. */
   readonly rpcKeepDays?: number;
   /** An hour unless told. */

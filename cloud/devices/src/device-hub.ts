@@ -1,6 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus, Database, LimitsOf, Log, Objects, SecretBox, WriteEvent, WriteEvents } from '@star/platform';
+import {
+  type Bus,
+  type Database,
+  keepSweepingTenants,
+  type LimitsOf,
+  type Log,
+  type Objects,
+  type Retention,
+  type SecretBox,
+  type WriteEvent,
+  type WriteEvents,
+} from '@star/platform';
 import type { AreasPort } from './areas';
 import { pushSharedAttributes, readDeviceAttributes, saveClientAttributes } from './attributes/device-attributes';
 import { sendAwayClosed } from './customers/send-away';
@@ -15,6 +26,7 @@ import { announceAssignments } from './ota/announce-software';
 import { applySoftwareTelemetry } from './ota/apply-software-telemetry';
 import { deleteDoomedObjects } from './ota/manage-packages';
 import { createSoftwareSource } from './ota/serve-chunks';
+import { expireRejectedReports } from './retention/expire-rejected-reports';
 import { answerCall, type SignCrops } from './rpc/answer-call';
 import { AnswerWaiters } from './rpc/ask-edge';
 import { Dispatcher } from './rpc/dispatcher';
@@ -42,6 +54,7 @@ export interface DeviceHubDeps extends AreasPort {
   readonly expiryEveryMs: number;
   /** How long calls that have ended can be looked at, days. */
   readonly rpcKeepDays: number;
+  readonly retention?: Retention;
   /** Between two looks for those that are older. */
   readonly upkeepEveryMs: number;
 }
@@ -158,7 +171,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
   };
 
   const endExpired = endExpiredRpcs({ db, writeEvent });
-  const forgetFinished = forgetFinishedRpcs({ db, keepDays: deps.rpcKeepDays });
+  const forgetFinished = forgetFinishedRpcs({ db, keepDays: deps.rpcKeepDays, retention: deps.retention });
   const repeat = async (work: () => Promise<unknown>, everyMs: number, failed: string) => {
     while (!stopping.signal.aborted) {
       await work().catch((error: unknown) => log.warn({ err: error }, failed));
@@ -193,6 +206,12 @@ export function createDeviceHub(deps: DeviceHubDeps) {
         repeat(announceAssignments(deps), deps.expiryEveryMs, 'assigned software could not be announced'),
         repeat(deleteDoomedObjects(deps), deps.upkeepEveryMs, 'software objects nobody needs could not be deleted'),
       );
+      if (deps.retention) {
+        const { retention, upkeepEveryMs: everyMs } = deps;
+        const sweepTenant = expireRejectedReports({ db, retention }, () => new Date());
+        const onError = (error: unknown) => log.warn({ err: error }, 'rejected reports past their time could not be removed; tried again');
+        sweeping.push(keepSweepingTenants({ database: db, retention, service: 'devices', everyMs, sweepTenant, onError }, stopping.signal));
+      }
       return hub.start();
     },
     /** Closes the sessions, waits for what is in flight, says that its edges are offline. */

@@ -46,6 +46,8 @@ export * from './postgres/migrate';
 export * from './postgres/open-database';
 export * from './quotas/limits';
 export * from './quotas/quota.store';
+export * from './retention/retention';
+export * from './retention/sweep-tenants';
 export * from './sagas/saga';
 export * from './sagas/sagas';
 export * from './telemetry/logger';

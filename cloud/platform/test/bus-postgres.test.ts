@@ -144,6 +144,17 @@ describe('only of the log in PostgreSQL', () => {
     await expect(runUpkeep({ db: test_.db, recordDays: 7, inboxDays: 7 })).rejects.toThrow(RangeError);
   });
 
+  test('dead letters go after their time, unless somebody asked to replay them', async () => {
+    const sql = `INSERT INTO platform.bus_dead_letters (id, group_name, topic, partition, position, key, headers, value, reason, failed_at, replay_requested_at)
+      SELECT gen_random_uuid(), 'gone', 't', 0, n, 'k', '{}', '', 'r', now() - n * interval '1 day', CASE n WHEN 92 THEN now() END FROM unnest($1::int[]) AS n`;
+    await test_.db.system('test', (tx) => tx.execute(sql, [[89, 91, 92, 400]]));
+    expect((await runUpkeep({ db: test_.db, bus })).deadLetters).toBe(2);
+    const left = await test_.db.system('test', (tx) =>
+      tx.query("SELECT position FROM platform.bus_dead_letters WHERE group_name = 'gone' ORDER BY position"),
+    );
+    expect(left.map(({ position }) => position)).toEqual([89, 92]);
+  });
+
   test('more than fits into memory is refused, not gathered', async () => {
     const tenantId = randomUUID();
     const big = (n: number) => ({ ...telemetry(tenantId, 'k', n), message: { edgeId: 'k', tsMs: n, valuesJson: 'x'.repeat(900_000) } });

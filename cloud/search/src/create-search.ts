@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { doTenantPart, type LimitsOf, limitsByDefault } from '@star/platform';
+import { doTenantPart, keepSweepingTenants, type LimitsOf, limitsByDefault, sweepTenants } from '@star/platform';
 import { isApprovalRequired } from './approval.store';
 import { decideApproval, lapseApprovals, readApprovalRule, readApprovals, setApprovalRule } from './approve-search';
 import { askBoxesToForget } from './ask-boxes-to-forget';
@@ -19,6 +19,7 @@ import { readPackInUse } from './pack.read';
 import { addPhoto, changePerson, createPerson, deletePhoto, getPeople, getPerson } from './people';
 import { defaultSearchSettings, type SearchDeps, type SearchSettings } from './ports';
 import { readDeletion, readDeletions } from './read-deletions';
+import { expireOfSearch } from './retention/expire';
 import { readCoveragePage, readSearch, readSearches } from './search.read';
 import { onSeenSearch } from './see-searches';
 import { startSearch } from './start-search';
@@ -53,6 +54,7 @@ export function createSearch(options: SearchOptions) {
   const sweepDoomed = deleteDoomed(deps);
   const lapse = lapseApprovals(deps);
   const forget = askBoxesToForget(deps);
+  const retention = { retention: deps.retention, sweepTenant: expireOfSearch(deps), onError: options.onSweepError };
   return {
     createPerson: createPerson(deps),
     changePerson: changePerson(deps),
@@ -94,11 +96,15 @@ export function createSearch(options: SearchOptions) {
     }),
     expireTasks: expire,
     deleteDoomed: sweepDoomed,
+    /** One sweep of what is past its time; answers of how many tenants it could not be removed. */
+    expire: (signal: AbortSignal) => sweepTenants(retention, signal),
     /** Hears changes for followers, sweeps, makes packs ready and keeps photos embedded, until `signal` aborts. Resolves when changes are heard. */
     async run(signal: AbortSignal): Promise<void> {
       await signals.listen(deps.database, signal);
       void keepPacksReady(deps, signal, options.onEmbedError);
       void keepPhotosEmbedded(deps, signal, options.onEmbedError);
+      const { database, settings } = deps;
+      void keepSweepingTenants({ ...retention, database, service: 'search', everyMs: settings.retentionEveryMs }, signal);
       void sweep(signal, deps.settings.sweepEveryMs, [expire, lapse, sweepDoomed, forget], options.onSweepError);
     },
   };

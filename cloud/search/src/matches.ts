@@ -1,4 +1,4 @@
-import { type Caller, who } from '@star/platform';
+import { type Caller, keptFrom, who } from '@star/platform';
 import { type Match, objectKeys, type Page } from '@stardipper/proto';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor } from './cursor';
@@ -61,6 +61,7 @@ export async function showMatches(deps: SearchDeps, caller: Caller, searchId: st
       ).map((row) => [row.match_id, row.verdict]),
     );
   });
+  const kept = keptFrom(deps.now(), (await deps.retention.daysOf(caller.tenantId)).crops).getTime();
   return matches.map((match, i) => ({
     id: match.id,
     searchId,
@@ -73,6 +74,7 @@ export async function showMatches(deps: SearchDeps, caller: Caller, searchId: st
     box: [match.box[0] ?? 0, match.box[1] ?? 0, match.box[2] ?? 0, match.box[3] ?? 0],
     frame: [match.frame[0], match.frame[1]],
     cropUrl: crops[i] ?? null,
+    cropExpired: !crops[i] && match.atMs < kept,
     verdict: verdicts.get(match.id) ?? 'unreviewed',
   }));
 }

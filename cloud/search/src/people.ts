@@ -156,6 +156,7 @@ async function shown(deps: SearchDeps, caller: Caller, row: PersonRow, photos: r
     name: row.name,
     note: row.note,
     createdAt: row.created_at.toISOString(),
+    photosExpiredAt: row.photos_expired_at?.toISOString() ?? null,
     photos: await Promise.all(
       own.map(async (photo) => ({
         id: photo.id,

@@ -6,6 +6,7 @@ export interface PersonRow {
   readonly name: string;
   readonly note: string;
   readonly created_at: Date;
+  readonly photos_expired_at: Date | null;
 }
 
 export interface PhotoRow {
@@ -25,7 +26,7 @@ const photoColumns = 'id, person_id, object_key, sha256, width, height, face_px,
 export const insertPerson = async (tx: Tx, tenantId: string, person: { id: string; name: string; note: string }): Promise<PersonRow> =>
   (
     await tx.query<PersonRow>(
-      'INSERT INTO search.people (tenant_id, id, name, note) VALUES ($1, $2, $3, $4) RETURNING id, name, note, created_at',
+      'INSERT INTO search.people (tenant_id, id, name, note) VALUES ($1, $2, $3, $4) RETURNING id, name, note, created_at, photos_expired_at',
       [tenantId, person.id, person.name, person.note],
     )
   )[0] as PersonRow;
@@ -33,7 +34,7 @@ export const insertPerson = async (tx: Tx, tenantId: string, person: { id: strin
 export const updatePerson = async (tx: Tx, id: string, change: { name?: string; note?: string }): Promise<PersonRow | undefined> =>
   (
     await tx.query<PersonRow>(
-      'UPDATE search.people SET name = coalesce($2, name), note = coalesce($3, note) WHERE id = $1 RETURNING id, name, note, created_at',
+      'UPDATE search.people SET name = coalesce($2, name), note = coalesce($3, note) WHERE id = $1 RETURNING id, name, note, created_at, photos_expired_at',
       [id, change.name ?? null, change.note ?? null],
     )
   )[0];
@@ -41,7 +42,10 @@ export const updatePerson = async (tx: Tx, id: string, change: { name?: string; 
 /** With `forUpdate` nobody adds a photo or deletes the person until the transaction ends. */
 export const findPerson = async (tx: Tx, id: string, forUpdate = false): Promise<PersonRow | undefined> =>
   (
-    await tx.query<PersonRow>(`SELECT id, name, note, created_at FROM search.people WHERE id = $1 ${forUpdate ? 'FOR UPDATE' : ''}`, [id])
+    await tx.query<PersonRow>(
+      `SELECT id, name, note, created_at, photos_expired_at FROM search.people WHERE id = $1 ${forUpdate ? 'FOR UPDATE' : ''}`,
+      [id],
+    )
   )[0];
 
 /** Newest first, from after `before` (created_at, id). */
@@ -52,7 +56,7 @@ export const listPeople = (
   limit: number,
 ): Promise<(PersonRow & { position: string })[]> =>
   tx.query(
-    `SELECT id, name, note, created_at, ${agePosition} FROM search.people
+    `SELECT id, name, note, created_at, photos_expired_at, ${agePosition} FROM search.people
      WHERE tenant_id = $1 AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, '${lastId}'))
      ORDER BY created_at DESC, id DESC LIMIT $4`,
     [tenantId, before?.[0] ?? null, before?.[1] ?? null, limit],

@@ -1,4 +1,15 @@
-import type { Analytics, AreasVisibleTo, Audit, Database, FirstTime, LimitsOf, Objects, TenantKeys, WriteEvent } from '@star/platform';
+import type {
+  Analytics,
+  AreasVisibleTo,
+  Audit,
+  Database,
+  FirstTime,
+  LimitsOf,
+  Objects,
+  Retention,
+  TenantKeys,
+  WriteEvent,
+} from '@star/platform';
 import type { devices } from '@stardipper/proto';
 
 export interface EdgeRef {
@@ -84,6 +95,8 @@ export interface SearchSettings {
   readonly imageUrlSeconds: number;
   /** Between two looks for expired tasks and objects to delete, ms. */
   readonly sweepEveryMs: number;
+  /** Between two looks for what is past its time, ms. */
+  readonly retentionEveryMs: number;
   /** Between two looks for photos that the pack in use has not seen, ms. */
   readonly embedEveryMs: number;
   /** Between two looks for packs that were assigned, ms; a look costs next to nothing. */
@@ -110,6 +123,7 @@ export const defaultSearchSettings: SearchSettings = {
   currency: 'CNY',
   imageUrlSeconds: 300,
   sweepEveryMs: 60_000,
+  retentionEveryMs: 3_600_000,
   embedEveryMs: 30_000,
   readyPacksEveryMs: 1_000,
   embedBackoffMs: 1_000,
@@ -134,6 +148,8 @@ export interface SearchDeps {
   readonly limitsOf: LimitsOf;
   /** Whether the tenant wants a second person's approval before a search runs. */
   readonly needsApproval: (tenantId: string) => Promise<boolean>;
+  /** How long the tenant keeps its things, and where it is told what went. */
+  readonly retention: Retention;
   readonly now: () => Date;
   readonly settings: SearchSettings;
 }

@@ -153,6 +153,7 @@ export function shownSearch(row: SearchRow, tasks: readonly TaskRow[], approval?
     tasks: tasks.map(shownTask),
     coverage: shownTotals(row, tasks),
     matches: tasks.reduce((sum, task) => sum + task.matches, 0),
+    matchesExpired: row.matches_expired,
     createdAt: row.created_at.toISOString(),
     startedAt: row.started_at?.toISOString() ?? null,
     finishedAt: row.finished_at?.toISOString() ?? null,

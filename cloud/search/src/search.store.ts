@@ -28,10 +28,11 @@ export interface SearchRow {
   readonly started_at: Date | null;
   readonly cancelled_at: Date | null;
   readonly finished_at: Date | null;
+  readonly matches_expired: number;
 }
 
 const searchColumns = `id, name, purpose, state, person_ids, camera_ids, from_ms, to_ms, threshold, priority, pack_id, estimate,
-  created_by, request_sha256, revision, created_at, started_at, cancelled_at, finished_at`;
+  created_by, request_sha256, revision, created_at, started_at, cancelled_at, finished_at, matches_expired`;
 
 export interface NewSearch {
   readonly id: string;

@@ -7,6 +7,7 @@ import {
   AuditModule,
   admitCaller,
   createAudit,
+  createRetention,
   createTenantLife,
   createTenants,
   firstArea,
@@ -169,6 +170,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
         })),
       ),
     limitsOf: limitsFrom(base),
+    retention: createRetention(base),
     rpcKeepDays: base.settings.STAR_RPC_KEEP_DAYS,
     hub: { host: base.settings.STAR_HOST, port: base.settings.STAR_MQTT_PORT },
   });
@@ -187,6 +189,7 @@ function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embed
     audit: recordAudit,
     areasVisibleTo: tenants.areasVisibleTo,
     limitsOf: limitsFrom(base),
+    retention: createRetention(base),
     // A box that has not measured itself yet samples its cameras before it answers.
     settings: { estimateTimeoutMs: 15_000 },
     onEmbedError: (error) => base.log.warn({ err: error }, 'packs cannot be made ready or photos embedded at the moment; tried again'),

@@ -41,6 +41,17 @@ const asOwner = async (...statements: string[]) => {
   await client.end();
 };
 
+const audit = async (now: Date) => {
+  const objects = await openDiskObjects({
+    folder: join(data, 'objects'),
+    secret: 'x'.repeat(32),
+    publicUrl: 'http://s.test',
+    maxBytes: 1e6,
+  });
+  const key = await loadSigningKey(auditKeyPath(data));
+  return createAudit({ database, objects, key, headsFolder: auditHeadsFolder(data), now: () => now });
+};
+
 beforeAll(async () => {
   data = await mkdtemp(join(tmpdir(), 'star-audit-command-'));
   postgres = await startEmbeddedPostgres({ dataDir: join(data, 'postgres'), durable: false });
@@ -50,20 +61,7 @@ beforeAll(async () => {
   await database.tenant(tenantId, (tx) => tx.execute("INSERT INTO tenants.tenants (tenant_id, name) VALUES ($1, 'East')", [tenantId]));
   for (let i = 1; i <= 5; i++)
     await database.tenant(tenantId, (tx) => recordAudit(tx, { tenantId, username: 'guo', action: 'thing.done', subject: `${i}` }));
-  const objects = await openDiskObjects({
-    folder: join(data, 'objects'),
-    secret: 'x'.repeat(32),
-    publicUrl: 'http://s.test',
-    maxBytes: 1e6,
-  });
-  const key = await loadSigningKey(auditKeyPath(data));
-  await createAudit({
-    database,
-    objects,
-    key,
-    headsFolder: auditHeadsFolder(data),
-    now: () => new Date('2026-11-21T01:00:00Z'),
-  }).exportHeads();
+  await (await audit(new Date('2026-11-21T01:00:00Z'))).exportHeads();
 });
 
 afterAll(async () => {
@@ -103,6 +101,25 @@ describe('star audit verify', () => {
     const { code, said } = await verify('--head', elsewhere);
     expect(said[1]).toBe('  places 1 to 5 were cut off: an exported head has them');
     expect(code).toBe(1);
+  });
+
+  it('says up to where retention removed lines, and that the rest is whole', async () => {
+    database = openDatabase({ url: postgres.appUrl });
+    await database.tenant(tenantId, (tx) => recordAudit(tx, { tenantId, username: 'guo', action: 'thing.done', subject: 'old' }));
+    await asOwner("UPDATE tenants.audit_log SET at = '2020-01-01'");
+    const now = new Date();
+    const log = await audit(now);
+    await log.exportHeads();
+    expect(await log.expire(new AbortController().signal)).toBe(0);
+    await log.linkAudit();
+    const { code, said } = await verify('--tenant', tenantId);
+    expect(said[0]).toMatch(/: 2 lines, whole, head/);
+    expect(said[1]).toMatch(
+      new RegExp(`^  cut by retention up to line 1 on ${now.toISOString()}: all older than .* \\(settings version 0\\)$`),
+    );
+    expect(code).toBe(0);
+    await asOwner('DELETE FROM tenants.audit_cuts');
+    expect((await verify('--tenant', tenantId)).said.slice(1)).toContain('  line 6 (place 1) was removed');
   });
 
   it('refuses what it is not for', async () => {

@@ -78,12 +78,13 @@ export interface StoredLink {
   readonly signature: Buffer | null;
   /** As the line is now; NULL when it is gone or another tenant's. */
   readonly line: string | null;
+  readonly line_at: Date | null;
 }
 
 /** A page of the chain with the lines as they are now. */
 export const readLinks = (tx: Tx, tenantId: string, afterSeq: number, limit: number): Promise<StoredLink[]> =>
   tx.query(
-    `SELECT c.seq, c.audit_id, c.line_sha256, c.hash, c.signature, CASE WHEN l.id IS NOT NULL THEN ${canonical} END AS line
+    `SELECT c.seq, c.audit_id, c.line_sha256, c.hash, c.signature, CASE WHEN l.id IS NOT NULL THEN ${canonical} END AS line, l.at AS line_at
      FROM (SELECT * FROM tenants.audit_chain WHERE tenant_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) c
        LEFT JOIN tenants.audit_log l ON l.id = c.audit_id AND l.tenant_id = c.tenant_id
      ORDER BY c.seq`,

@@ -18,6 +18,7 @@ export { createTenantLife, type TenantLife, type TenantLifeOptions } from './lif
 export { firstArea } from './life/first-area';
 export type { FirstArea, TenantIdentity, TenantLifeDeps } from './life/ports';
 export { TenantLifeModule } from './life/tenant-life.module';
+export { createRetention } from './retention/create-retention';
 export { settingsOf } from './settings/read-settings';
 export { tenantErrors } from './tenants.errors';
 export { TenantsModule } from './tenants.module';

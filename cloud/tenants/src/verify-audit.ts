@@ -1,6 +1,7 @@
 import type { Database } from '@star/platform';
 import { readLinks, readLoose, type StoredLink } from './audit-chain.store';
-import { linkHash, noHash, type SealChecker, sha256 } from './audit-seal';
+import { type AuditCut, linkHash, noHash, type SealChecker, sha256 } from './audit-seal';
+import { listCuts, type StoredCut } from './retention/audit-cut.store';
 
 /** A signed end of a chain, as it was exported. */
 export interface AuditHead {
@@ -26,7 +27,9 @@ export type AuditProblem =
   /** An exported head has more lines than there are. */
   | { readonly kind: 'cut_off'; readonly seq: number; readonly toSeq: number }
   /** An exported head knows this place with another hash. */
-  | { readonly kind: 'head_differs'; readonly seq: number };
+  | { readonly kind: 'head_differs'; readonly seq: number }
+  /** A cut by retention that Star did not sign, or that does not belong to this chain. */
+  | { readonly kind: 'cut_invalid'; readonly seq: number };
 
 export interface AuditVerdict {
   readonly tenantId: string;
@@ -39,6 +42,8 @@ export interface AuditVerdict {
   readonly intactSeq: number;
   /** Committed moments ago, not linked yet. */
   readonly waiting: number;
+  /** Up to where retention removed lines, by the last cut that Star signed. */
+  readonly cut: Pick<AuditCut, 'seq' | 'cutAt' | 'before' | 'settingsVersion'> | null;
   /** The first thousand. */
   readonly problems: readonly AuditProblem[];
   readonly problemCount: number;
@@ -47,16 +52,35 @@ export interface AuditVerdict {
 const pageLinks = 2000;
 const maxProblems = 1000;
 
+interface VerifyDeps {
+  readonly database: Database;
+  readonly seal: SealChecker;
+}
+
 /**
  * Reads a tenant's whole chain with its lines, a page at a time, and names whatever is not as it was linked, against
- * the exported heads as well. Needs no lock: lines and links are only ever added. Memory is flat.
+ * the exported heads as well. Lines may be missing up to a cut that Star signed; their links may not. Needs no lock: links
+ * are only ever added, and what retention cut while this read is read again. Memory is flat.
  */
-export async function verifyAudit(
-  deps: { readonly database: Database; readonly seal: SealChecker },
+export async function verifyAudit(deps: VerifyDeps, tenantId: string, heads: readonly AuditHead[] = []): Promise<AuditVerdict> {
+  const cutsNow = () => deps.database.tenant(tenantId, (tx) => listCuts(tx, tenantId));
+  for (let cuts = await cutsNow(); ; ) {
+    const verdict = await verifyOnce(deps, tenantId, heads, cuts);
+    const later = verdict.problemCount > 0 ? await cutsNow() : cuts;
+    if (later.length === cuts.length) return verdict;
+    cuts = later;
+  }
+}
+
+async function verifyOnce(
+  deps: VerifyDeps,
   tenantId: string,
-  heads: readonly AuditHead[] = [],
+  heads: readonly AuditHead[],
+  cuts: readonly StoredCut[],
 ): Promise<AuditVerdict> {
-  const walk = createWalk(deps.seal, tenantId, heads);
+  const signed = cuts.filter(({ cut, signature }) => deps.seal.isCutSealed(cut, signature)).map(({ cut }) => cut);
+  const walk = createWalk(deps.seal, tenantId, heads, signed);
+  for (const { cut } of cuts) if (!signed.includes(cut)) walk.note({ kind: 'cut_invalid', seq: cut.seq });
   for (let more = true; more; ) {
     const page = await deps.database.tenant(tenantId, (tx) => readLinks(tx, tenantId, walk.seq(), pageLinks));
     for (const link of page) walk.take(link);
@@ -69,11 +93,13 @@ export async function verifyAudit(
 }
 
 /** The verdict on a chain, link by link. */
-function createWalk(seal: SealChecker, tenantId: string, heads: readonly AuditHead[]) {
+function createWalk(seal: SealChecker, tenantId: string, heads: readonly AuditHead[], cuts: readonly AuditCut[]) {
   const problems: AuditProblem[] = [];
   const expected = new Map<number, Set<string>>();
   for (const head of heads.filter((each) => each.tenantId === tenantId))
     expected.set(head.seq, (expected.get(head.seq) ?? new Set()).add(head.hash));
+  const cut = cuts.at(-1);
+  const cutAt = new Map(cuts.map((each) => [each.seq, each.hash]));
   let problemCount = 0;
   let links = 0;
   let seq = 0;
@@ -86,12 +112,14 @@ function createWalk(seal: SealChecker, tenantId: string, heads: readonly AuditHe
     if (problems.length < maxProblems) problems.push(problem);
   };
   const takeLine = ({ seq: at, audit_id: auditId, line, line_sha256 }: StoredLink) => {
+    if (line === null && cut && at <= cut.seq) return;
     if (line === null) note({ kind: 'line_removed', seq: at, auditId });
     else if (!sha256(line).equals(line_sha256)) note({ kind: 'line_altered', seq: at, auditId });
   };
   const takeSeal = (link: StoredLink) => {
     lastSealed = link.signature !== null;
     if (link.signature && !seal.isSealed(tenantId, link.seq, link.hash, link.signature)) note({ kind: 'seal_invalid', seq: link.seq });
+    if (cutAt.get(link.seq)?.equals(link.hash) === false) note({ kind: 'cut_invalid', seq: link.seq });
     const known = expected.get(link.seq);
     if (known && !(known.size === 1 && known.has(link.hash.toString('hex')))) note({ kind: 'head_differs', seq: link.seq });
   };
@@ -111,7 +139,7 @@ function createWalk(seal: SealChecker, tenantId: string, heads: readonly AuditHe
     end: () => {
       // Links are written in batches whose last one is sealed, so a chain that ends elsewhere has lost its end.
       if (!lastSealed) note({ kind: 'seal_invalid', seq });
-      const longest = Math.max(0, ...expected.keys());
+      const longest = Math.max(0, cut?.seq ?? 0, ...expected.keys());
       if (longest > seq) note({ kind: 'cut_off', seq: seq + 1, toSeq: longest });
     },
     verdict: () => ({
@@ -119,6 +147,7 @@ function createWalk(seal: SealChecker, tenantId: string, heads: readonly AuditHe
       links,
       seq,
       hash: hash.toString('hex'),
+      cut: cut ?? null,
       intactSeq: Math.min(seq, firstWrong - 1),
       problems,
       problemCount,

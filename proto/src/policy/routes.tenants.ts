@@ -48,6 +48,7 @@ export const tenantsRoutes = rows({
   'GET /api/v1/settings': 'settings.read',
   'PUT /api/v1/settings': 'settings.write',
   'GET /api/v1/settings/history': 'settings.read',
+  'GET /api/v1/retention': 'settings.read',
   'GET /api/v1/audit': 'audit.read',
   'GET /api/v1/audit/export': 'audit.read',
   'GET /api/v1/audit/chain': 'audit.read',

@@ -1,7 +1,7 @@
 import { areas, roles } from './areas.en';
 import { errors } from './errors.en';
 import { start } from './start.en';
-import { settings, tenants } from './tenants.en';
+import { removals, settings, tenants } from './tenants.en';
 
 export const en = {
   menu: {
@@ -145,6 +145,7 @@ export const en = {
     nobodyNamed: 'Nobody here matches “{text}”.',
     empty: 'Nobody is enrolled yet. Add the first person with a clear photo of the face.',
     noPhoto: 'No photo yet: this person cannot be searched for.',
+    photosExpired: 'No photo any more: they were past their time on {time}. Add one to search for this person.',
     removeAsk: 'Delete {name} with all photos?',
     facePx: 'The face is {px} pixels wide',
     pack: {
@@ -244,6 +245,8 @@ export const en = {
     reject: 'Not this person',
     cropOf: '{name} at {camera}, {time}',
     noCrop: 'picture not here yet',
+    cropExpired: 'picture expired',
+    matchesExpired: 'Matches removed because they were past their time: {n}. The coverage above still shows what was looked at.',
     personGone: 'deleted person',
     cameraGone: 'removed camera',
     states: {
@@ -349,6 +352,7 @@ export const en = {
     fieldMissing: 'Fill this in.',
   },
   tenants,
+  removals,
   settings,
   areas,
   roles,

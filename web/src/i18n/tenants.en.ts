@@ -113,3 +113,26 @@ export const settings = {
   channel: { email: 'E-mail', webhook: 'Webhook' },
   channelName: 'Name',
 };
+
+export const removals = {
+  title: 'What was removed',
+  hint: 'Because it was kept for as long as is set above. This list is kept for three years.',
+  none: 'Nothing was past its time yet.',
+  removedAt: 'Removed',
+  what: 'What',
+  items: 'How many',
+  bytes: 'Size',
+  mb: '{n} MB',
+  olderThan: 'Older than',
+  by: 'By',
+  settings: 'Settings version {version}',
+  installation: 'The installation',
+  kind: {
+    matches: 'Matches',
+    crops: 'Pictures of faces seen',
+    photos: 'Photos of people',
+    rejectedReports: 'Unreadable reports of boxes',
+    calls: 'Finished calls to boxes',
+    audit: 'Lines of the audit log',
+  },
+};

@@ -97,3 +97,26 @@ export const settings = {
   channel: { email: '邮件', webhook: 'Webhook' },
   channelName: '名称',
 };
+
+export const removals = {
+  title: '已清除的内容',
+  hint: '超过上面设定的保留时间。此列表保留三年。',
+  none: '还没有超过保留时间的内容。',
+  removedAt: '清除时间',
+  what: '内容',
+  items: '数量',
+  bytes: '大小',
+  mb: '{n} MB',
+  olderThan: '早于',
+  by: '依据',
+  settings: '设置版本 {version}',
+  installation: '系统设定',
+  kind: {
+    matches: '匹配结果',
+    crops: '人脸截图',
+    photos: '人员照片',
+    rejectedReports: '盒子的无法识别的报告',
+    calls: '已结束的盒子调用',
+    audit: '审计日志行',
+  },
+};

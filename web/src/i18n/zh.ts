@@ -2,7 +2,7 @@ import { areas, roles } from './areas.zh';
 import type { en } from './en';
 import { errors } from './errors.zh';
 import { start } from './start.zh';
-import { settings, tenants } from './tenants.zh';
+import { removals, settings, tenants } from './tenants.zh';
 
 export const zh: typeof en = {
   menu: {
@@ -140,6 +140,7 @@ export const zh: typeof en = {
     nobodyNamed: '没有与“{text}”相符的人员。',
     empty: '还没有人员。请添加第一位人员并上传一张清晰的正脸照片。',
     noPhoto: '还没有照片，无法检索此人。',
+    photosExpired: '照片已过保留时间，于 {time} 清除。添加照片后才能检索此人。',
     removeAsk: '删除 {name} 及其全部照片？',
     facePx: '人脸宽 {px} 像素',
     pack: {
@@ -236,6 +237,8 @@ export const zh: typeof en = {
     reject: '不是此人',
     cropOf: '{name}，{camera}，{time}',
     noCrop: '图片尚未上传',
+    cropExpired: '图片已过期',
+    matchesExpired: '{n} 个命中已过保留时间并被清除。上方的覆盖情况仍显示查看了哪些录像。',
     personGone: '已删除的人员',
     cameraGone: '已移除的摄像头',
     states: {
@@ -332,6 +335,7 @@ export const zh: typeof en = {
     fieldMissing: '请填写此项。',
   },
   tenants,
+  removals,
   settings,
   areas,
   roles,

@@ -202,11 +202,11 @@ export async function deleteOldQuestions(tx: Tx): Promise<void> {
   await tx.execute(`DELETE FROM devices.rpcs WHERE NOT announced AND expires_at < now() - interval '1 hour'`);
 }
 
-/** At most `limit` of those that ended longest ago; answers how many. Rows another replica is deleting are passed over. */
-export async function deleteFinishedRpcs(tx: Tx, before: Date, limit: number): Promise<number> {
-  return tx.execute(
-    `DELETE FROM devices.rpcs WHERE id IN (
-       SELECT id FROM devices.rpcs WHERE finished_at < $1 ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+/** At most `limit` of those that ended longest ago; answers how many by tenant. Rows another replica is deleting are passed over. */
+export const deleteFinishedRpcs = (tx: Tx, before: Date, limit: number): Promise<{ tenant_id: string; calls: number }[]> =>
+  tx.query(
+    `WITH gone AS (DELETE FROM devices.rpcs WHERE id IN (
+         SELECT id FROM devices.rpcs WHERE finished_at < $1 ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING tenant_id)
+     SELECT tenant_id, count(*) AS calls FROM gone GROUP BY tenant_id ORDER BY tenant_id`,
     [before, limit],
   );
-}

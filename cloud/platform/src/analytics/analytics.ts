@@ -10,6 +10,8 @@ export interface TenantAnalytics {
   query<R>(sql: string, params?: Readonly<Record<string, unknown>>): Promise<R[]>;
   /** Deletes the tenant's rows whose UUID `column` has this value. Once it resolves nobody reads them; none is no error. */
   remove(table: string, column: string, id: string): Promise<void>;
+  /** Deletes the tenant's rows whose DateTime64 `column` is in `[fromMs, toMs)`. Once it resolves nobody reads them; none is no error. */
+  removeBetween(table: string, column: string, fromMs: number, toMs: number): Promise<void>;
   /** Deletes all of the tenant's rows in every table that keeps rows; answers how many there were by table. */
   removeAll(): Promise<Record<string, number>>;
 }

@@ -107,6 +107,16 @@ export function openAnalytics(options: AnalyticsOptions): Analytics {
             }),
           );
         },
+        removeBetween: async (table, column, fromMs, toMs) => {
+          if (!identifier.test(table) || !identifier.test(column)) throw analyticsErrors.error('analytics.row_invalid', { table });
+          await outward(() =>
+            client.command({
+              query: `DELETE FROM ${table} WHERE tenant_id = {tenant:UUID}
+                AND ${column} >= fromUnixTimestamp64Milli({from:Int64}) AND ${column} < fromUnixTimestamp64Milli({to:Int64})`,
+              query_params: { tenant: tenantId, from: fromMs, to: toMs },
+            }),
+          );
+        },
         removeAll: () =>
           outward(async () => {
             const removed: Record<string, number> = {};

@@ -214,3 +214,11 @@ export async function deleteGroup(tx: Tx, group: string): Promise<void> {
   await tx.execute('DELETE FROM platform.bus_cursors WHERE group_name = $1', [group]);
   await tx.execute('DELETE FROM platform.bus_members WHERE group_name = $1', [group]);
 }
+
+/** Deletes up to `limit` of the oldest that nobody asked to replay; answers how many. */
+export const sweepDeadLetters = (tx: Tx, olderThan: Date, limit: number): Promise<number> =>
+  tx.execute(
+    `DELETE FROM platform.bus_dead_letters WHERE id IN (
+       SELECT id FROM platform.bus_dead_letters WHERE failed_at < $1 AND replay_requested_at IS NULL ORDER BY failed_at LIMIT $2)`,
+    [olderThan, limit],
+  );

@@ -78,6 +78,10 @@ export async function openDiskObjects(options: DiskObjectsOptions): Promise<Disk
       requireKey(tenantId, key);
       await files.delete(key);
     },
+    list: (tenantId, part) => {
+      requireKey(tenantId, `${tenantId}/${part}`);
+      return files.list(`${tenantId}/${part}`);
+    },
     deleteAll: async (tenantId) => {
       requireTenant(tenantId);
       return files.deleteUnder(tenantId);

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { objectErrors } from './objects';
-import { fileKey, Sealer } from './sealed-file';
+import { type ListedObject, objectErrors } from './objects';
+import { fileKey, plainBytes, Sealer } from './sealed-file';
 import { type Head, headBytes, type OpenObject, openFile, openObject, plainFile, plainSize } from './stored-file';
 
 /** Lets `a` and `a/b` both exist. */
@@ -19,6 +19,8 @@ export interface ObjectFiles {
   /** What is known without a key. */
   describe(key: string): Promise<{ sizeBytes: number; contentType: string } | undefined>;
   delete(key: string): Promise<void>;
+  /** Everything below this part of keys. */
+  list(prefix: string): AsyncIterable<ListedObject>;
   /** Everything whose key begins with this part. */
   deleteUnder(prefix: string): Promise<number>;
   /** Seals what lies there unsealed from before there were keys, and answers how many. Nothing may be written or deleted meanwhile. */
@@ -97,9 +99,15 @@ export async function openObjectFiles(folder: string, sealing?: ObjectSealing): 
       const done = join(folder, 'all-sealed');
       if (await there(done)) return 0;
       let sealed = 0;
-      for await (const key of storedKeys(stored)) if (isSealed(key)) sealed += await sealOne(key);
+      for await (const { key } of filesUnder(stored, '')) if (isSealed(key)) sealed += await sealOne(key);
       await writeFile(done, '', { mode: 0o600, flush: true });
       return sealed;
+    },
+    list: async function* (prefix) {
+      for await (const { key, fileBytes, changedAt } of filesUnder(join(stored, prefix), `${prefix}/`)) {
+        const bytes = fileBytes - headBytes;
+        yield { key, sizeBytes: isSealed(key) ? plainBytes(bytes) : bytes, putAt: changedAt };
+      }
     },
     deleteUnder: async (prefix) => {
       const path = join(stored, prefix);
@@ -116,17 +124,27 @@ export async function openObjectFiles(folder: string, sealing?: ObjectSealing): 
 
 const tenantOf = (key: string) => key.slice(0, key.indexOf('/'));
 
-async function* storedKeys(folder: string, prefix = ''): AsyncGenerator<string> {
-  for (const entry of await readdir(folder, { withFileTypes: true }).catch(nothingThere)) {
-    const key = `${prefix}${entry.name}`;
-    if (entry.isDirectory()) yield* storedKeys(join(folder, entry.name), `${key}/`);
-    else if (entry.name.endsWith(ending)) yield key.slice(0, -ending.length);
-  }
+const unlessGone = (error: NodeJS.ErrnoException) => {
+  if (error.code === 'ENOENT') return undefined;
+  throw error;
+};
+
+interface StoredFile {
+  readonly key: string;
+  readonly fileBytes: number;
+  readonly changedAt: Date;
 }
 
-function nothingThere(error: NodeJS.ErrnoException): [] {
-  if (error.code === 'ENOENT') return [];
-  throw error;
+/** Files of objects below a folder, whose keys begin with `prefix`. */
+async function* filesUnder(path: string, prefix: string): AsyncGenerator<StoredFile> {
+  const folder = await opendir(path).catch(unlessGone);
+  if (!folder) return;
+  for await (const { name } of folder) {
+    const file = await stat(join(path, name)).catch(unlessGone);
+    if (file?.isDirectory()) yield* filesUnder(join(path, name), `${prefix}${name}/`);
+    else if (file && name.endsWith(ending))
+      yield { key: `${prefix}${name.slice(0, -ending.length)}`, fileBytes: file.size, changedAt: file.mtime };
+  }
 }
 
 const there = (path: string) =>

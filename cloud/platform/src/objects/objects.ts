@@ -7,6 +7,13 @@ export interface ObjectInfo {
   readonly contentType: string;
 }
 
+export interface ListedObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** When it was put. */
+  readonly putAt: Date;
+}
+
 /** Object storage. Keys are `{tenantId}/…`; every call names the tenant and a key of another tenant is refused. */
 export interface Objects {
   /** Durable and whole when it resolves; replaces what was there in one step. */
@@ -18,6 +25,8 @@ export interface Objects {
   getRange(tenantId: string, key: string, start: number, bytes: number): Promise<Buffer | undefined>;
   /** Nothing happens when there is none. */
   delete(tenantId: string, key: string): Promise<void>;
+  /** What lies under `{tenantId}/{part}/`, in no order; what comes or goes meanwhile may be missed. Memory is flat. */
+  list(tenantId: string, part: string): AsyncIterable<ListedObject>;
   /** Everything under the tenant's prefix; answers how many there were. What is uploaded meanwhile may stay: call it again. */
   deleteAll(tenantId: string): Promise<number>;
   /** An address that allows exactly this verb on exactly this key until it expires. */

@@ -30,6 +30,7 @@ async function main(databaseUrl: string, keysUrl: string, folder: string, mizar:
     writeEvent,
     firstTime,
     audit: absent,
+    retention: { tenants: async () => [], daysOf: absent, record: absent },
     areasVisibleTo: absent,
     settings: { embedEveryMs: 100, embedBackoffMs: 50 },
   });

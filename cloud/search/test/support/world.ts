@@ -22,6 +22,8 @@ import {
   openDiskObjects,
   openPostgresBus,
   type Relay,
+  type Removal,
+  type RetentionDays,
   type Subscription,
   startRelay,
   type TenantKeys,
@@ -69,6 +71,9 @@ export interface World {
   readonly base: string;
   readonly audit: AuditEntry[];
   readonly published: BusRecord[];
+  /** Days by tenant; who is not in it keeps everything for ten years. */
+  readonly kept: Map<string, Partial<RetentionDays>>;
+  readonly removals: Removal[];
   /** Permissions held on areas only, by user. */
   readonly grants: Map<string, ReadonlyMap<Permission, ReadonlySet<string>>>;
   readonly cameras: (devices.CameraRef & { tenantId: string })[];
@@ -104,6 +109,8 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
   const world = {
     audit: audited,
     published: [] as BusRecord[],
+    kept: new Map() as World['kept'],
+    removals: [] as Removal[],
     grants: new Map() as World['grants'],
     cameras: [] as World['cameras'],
     clock: { offsetMs: 0 },
@@ -123,6 +130,11 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     audit,
     areasVisibleTo: async (caller, permission) =>
       permissionsOf(caller.roles).has(permission) ? 'all' : (world.grants.get(caller.userId)?.get(permission) ?? new Set()),
+    retention: {
+      tenants: async () => [...world.kept.keys()],
+      daysOf: async (tenantId) => ({ ...tenYears, ...world.kept.get(tenantId) }),
+      record: async (_, removal) => void (removal.items > 0 && world.removals.push(removal)),
+    },
     edges: {
       listCameras: async (tenantId, ids) =>
         world.cameras.filter((camera) => camera.tenantId === tenantId && (ids.length === 0 || ids.includes(camera.cameraId))),
@@ -176,6 +188,8 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     },
   }) as World;
 }
+
+const tenYears: RetentionDays = { version: 0, matches: 3650, crops: 3650, photos: 3650, telemetry: 3650, audit: 3650 };
 
 export const idleEstimate = { indexedMs: 600_000, toSearchMs: 3_000_000, seconds: 42, recorders: [], measured: true };
 

@@ -48,10 +48,15 @@ async function verify({ settings, say }: CommandContext, only: string | undefine
 }
 
 function shown(verdict: AuditVerdict): string[] {
-  const { tenantId, seq, hash, problems, problemCount, waiting } = verdict;
+  const { tenantId, seq, hash, problems, problemCount, waiting, cut } = verdict;
   const more = problemCount - problems.length;
   return [
     `tenant ${tenantId}: ${seq} lines, ${problemCount === 0 ? 'whole' : `${problemCount} problems, whole up to ${verdict.intactSeq}`}${waiting > 0 ? `, ${waiting} not linked yet` : ''}, head ${hash}`,
+    ...(cut
+      ? [
+          `  cut by retention up to line ${cut.seq} on ${cut.cutAt.toISOString()}: all older than ${cut.before.toISOString()} (settings version ${cut.settingsVersion})`,
+        ]
+      : []),
     ...problems.map((problem) => `  ${named(problem)}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ];
@@ -78,5 +83,7 @@ export function named(problem: AuditProblem): string {
       return `places ${span(problem.seq, problem.toSeq)} were cut off: an exported head has them`;
     case 'head_differs':
       return `place ${problem.seq} is not what was exported: the chain was made anew`;
+    case 'cut_invalid':
+      return `the cut by retention at place ${problem.seq} is not Star's, or not of this chain: lines were removed by somebody else`;
   }
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { createRetention } from '@star/tenants';
 import { objectKeys, type Page, type Search, type TaskReport } from '@stardipper/proto';
 import { Device, provision } from '../../../devices/test/world';
 import { packId, picture } from '../../../search/test/support/world';
@@ -47,6 +48,18 @@ export async function furnish(star: WholeStar, name: string): Promise<Furnished>
   const mark = `mark-${name}-${randomUUID().slice(0, 8)}`;
   await star.base.database.tenant(tenantId, (tx) =>
     tx.execute('INSERT INTO tenants.tenants (tenant_id, name) VALUES ($1, $2)', [tenantId, mark]),
+  );
+  await star.base.database.tenant(tenantId, (tx) =>
+    createRetention(star.base).record(tx, {
+      tenantId,
+      runId: randomUUID(),
+      kind: 'crops',
+      at: new Date(),
+      before: new Date(),
+      settingsVersion: 0,
+      items: 1,
+      bytes: 1,
+    }),
   );
   const token = await star.tokenFor({ tenantId, username: mark });
   const ask: AskAs = async (method, path, body, headers = {}) => {

@@ -221,6 +221,8 @@ export class StarWithPacks {
           return JSON.stringify({ indexedMs: 0, toSearchMs: 3_600_000, seconds: 1, recorders: [], measured: true });
         },
       },
+      // Nothing is old enough to expire here.
+      retention: { tenants: async () => [], daysOf: () => Promise.reject(new Error('nobody’s')), record: async () => {} },
       settings: { embedEveryMs: 100, embedBackoffMs: 50, readyPacksEveryMs: 100 },
     });
     @Module({})

@@ -13,7 +13,7 @@ interface Removal {
 }
 
 /** What stays: that there was such a tenant, and who did what, which nobody may take back. */
-const kept = ['tenants', 'audit_log', 'audit_chain', 'audit_unlinked', 'audit_checks'];
+const kept = ['tenants', 'audit_log', 'audit_chain', 'audit_unlinked', 'audit_checks', 'audit_cuts'];
 
 /** Starts the removal of those whose grace period is over; answers how many. One at a time: a replica may do the same beside it. */
 export const startDueRemovals = (deps: WithSagas) => async (): Promise<number> => {
