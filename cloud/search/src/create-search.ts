@@ -10,6 +10,7 @@ import { deletePerson } from './delete-person';
 import { draftSearch } from './draft-search';
 import { keepPhotosEmbedded } from './embed-waiting-photos';
 import { expireTasks } from './expire-tasks';
+import { readAllMatches } from './export-matches.store';
 import { createSignals, followSearch } from './follow-search';
 import { keepPacksReady } from './keep-packs-ready';
 import { followTenant } from './library/follow-tenant';
@@ -92,6 +93,7 @@ export function createSearch(options: SearchOptions) {
       service: 'search',
       prepare: async (tx, tenantId) => void (await insertLibrary(tx, tenantId)),
       discard: async (tx, tenantId) => void (await deleteLibrary(tx, tenantId)),
+      readOutside: (tenantId) => readAllMatches(deps.analytics, tenantId),
       removeOutside: (tenantId) => deps.analytics.forTenant(tenantId).removeAll(),
     }),
     expireTasks: expire,

@@ -56,10 +56,10 @@ export async function openDiskObjects(options: DiskObjectsOptions): Promise<Disk
     return object && { object, info: { key, sizeBytes: object.sizeBytes, contentType: object.contentType } };
   };
   return {
-    put: async (tenantId, key, body, contentType) => {
+    put: async (tenantId, key, body, contentType, { maxBytes: limit = maxBytes } = {}) => {
       requireKey(tenantId, key);
       requireContentType(contentType);
-      await files.write(key, body, contentType, { maxBytes });
+      await files.write(key, body, contentType, { maxBytes: limit });
     },
     get: async (tenantId, key) => {
       const found = await opened(tenantId, key);

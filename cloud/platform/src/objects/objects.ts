@@ -14,10 +14,15 @@ export interface ListedObject {
   readonly putAt: Date;
 }
 
+export interface PutOptions {
+  /** Larger ones are `object.too_large`; the store's own limit unless told. */
+  readonly maxBytes?: number;
+}
+
 /** Object storage. Keys are `{tenantId}/…`; every call names the tenant and a key of another tenant is refused. */
 export interface Objects {
   /** Durable and whole when it resolves; replaces what was there in one step. */
-  put(tenantId: string, key: string, body: Buffer | Readable, contentType: string): Promise<void>;
+  put(tenantId: string, key: string, body: Buffer | Readable, contentType: string, options?: PutOptions): Promise<void>;
   /** The caller reads `body` to its end or destroys it. */
   get(tenantId: string, key: string): Promise<{ info: ObjectInfo; body: Readable } | undefined>;
   head(tenantId: string, key: string): Promise<ObjectInfo | undefined>;

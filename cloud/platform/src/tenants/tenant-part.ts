@@ -17,7 +17,9 @@ export interface TenantPartDeps {
   /** Both must bear to be called again. */
   readonly prepare: (tx: Tx, tenantId: string, name: string) => Promise<void>;
   readonly discard: (tx: Tx, tenantId: string) => Promise<void>;
-  /** What lies outside PostgreSQL, such as rows in ClickHouse; answers how much by name. Must bear to be called again. */
+  /** The tenant's rows that lie outside PostgreSQL, as JSON, for an export. */
+  readonly readOutside?: (tenantId: string) => AsyncIterable<ExportedRows>;
+  /** Answers how much by name. Must bear to be called again. */
   readonly removeOutside?: (tenantId: string) => Promise<Record<string, number>>;
 }
 
@@ -31,6 +33,15 @@ export interface PartReport {
   readonly key?: string;
   readonly bytes?: number;
 }
+
+export interface ExportedRows {
+  readonly table: string;
+  /** JSON. */
+  readonly rows: readonly string[];
+}
+
+/** A tenant's rows and files may be more than any object that somebody uploads. */
+export const maxExportBytes = 2 ** 40;
 
 /**
  * A service's part in opening, exporting and removing a tenant. Handles `tenant.part.requested.v1` meant for it and
@@ -83,19 +94,25 @@ export interface ExportedPart {
 
 /** All rows of the tenant that a service keeps. */
 export const exportRows = (
-  deps: Pick<TenantPartDeps, 'database' | 'objects' | 'service'>,
+  deps: Pick<TenantPartDeps, 'database' | 'objects' | 'service' | 'readOutside'>,
   tenantId: string,
   jobId: string,
 ): Promise<ExportedPart> =>
-  deps.database.tenant(tenantId, (tx) => writeExport(deps.objects, tenantId, jobId, deps.service, readTenantRows(tx, deps.service)));
+  deps.database.tenant(tenantId, (tx) => {
+    const all = async function* () {
+      yield* readTenantRows(tx, deps.service);
+      if (deps.readOutside) yield* deps.readOutside(tenantId);
+    };
+    return writeExport(deps.objects, tenantId, jobId, deps.service, all());
+  });
 
-/** JSON lines `{"table","row"}`, gzipped, written while they are read: memory does not grow with the tenant. `rows` are JSON. */
+/** JSON lines `{"table","row"}`, gzipped, written while they are read: memory does not grow with the tenant. */
 export async function writeExport(
   objects: TenantPartDeps['objects'],
   tenantId: string,
   jobId: string,
   part: string,
-  pages: AsyncIterable<{ readonly table: string; readonly rows: readonly string[] }>,
+  pages: AsyncIterable<ExportedRows>,
 ): Promise<ExportedPart> {
   const key = objectKeys.exported(tenantId, jobId, `${part}.jsonl.gz`);
   const rows: Record<string, number> = {};
@@ -108,6 +125,6 @@ export async function writeExport(
       yield text;
     }
   };
-  await objects.put(tenantId, key, Readable.from(lines()).pipe(createGzip()), 'application/gzip');
+  await objects.put(tenantId, key, Readable.from(lines()).pipe(createGzip()), 'application/gzip', { maxBytes: maxExportBytes });
   return { key, bytes, rows };
 }

@@ -121,11 +121,12 @@ const verbs: Readonly<Record<string, Verb>> = {
       for (const each of jobLines(exported.job)) say(each);
       return 1;
     }
+    const { files = 0, ...rows } = exported.rows;
     const file = String(flags.to ?? `tenant-${id}.tar.gz`);
     const answer = await star.download(exported.url);
     await pipeline(Readable.fromWeb(answer.body as import('node:stream/web').ReadableStream), createWriteStream(file, { mode: 0o600 }));
     say(
-      `${file}: ${Object.values(exported.rows).reduce((sum, rows) => sum + rows, 0)} rows of ${Object.keys(exported.rows).length} tables`,
+      `${file}: ${Object.values(rows).reduce((sum, count) => sum + count, 0)} rows of ${Object.keys(rows).length} tables, ${files} files`,
     );
     return 0;
   },

@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
-import { type Caller, exportRows, type PartReport, type SagaDefinition, type StepContext, who, writeExport } from '@star/platform';
+import {
+  type Caller,
+  exportRows,
+  maxExportBytes,
+  type PartReport,
+  type SagaDefinition,
+  type StepContext,
+  who,
+  writeExport,
+} from '@star/platform';
 import { objectKeys, type TenantExport } from '@stardipper/proto';
 import { tenantError } from '../tenants.errors';
 import { partsOf } from './parts';
@@ -103,7 +112,10 @@ async function* usersOf({ identity }: TenantLifeDeps, tenantId: string) {
   }
 }
 
-/** One tar of what the services wrote, a file each; streamed, since nobody knows how large a tenant is. */
+/** What a tenant's own people put there, or boxes for them; all else in storage is made from rows. */
+const exportedFolders = ['people', 'crops'] as const;
+
+/** One tar of what the services wrote, a file each, and of photos and crops; streamed, since nobody knows how large a tenant is. */
 async function pack({ objects }: TenantLifeDeps, tenantId: string, { sagaId, results }: StepContext): Promise<Archive> {
   const parts: Record<string, PartReport> = {
     ...(results.services as object),
@@ -111,6 +123,7 @@ async function pack({ objects }: TenantLifeDeps, tenantId: string, { sagaId, res
     users: results.users as PartReport,
   };
   const key = objectKeys.exported(tenantId, sagaId, archiveName);
+  let files = 0;
   const archive = async function* () {
     for (const [service, { key: part, bytes = 0 }] of Object.entries(parts).sort()) {
       const object = part === undefined ? undefined : await objects.get(tenantId, part);
@@ -119,9 +132,22 @@ async function pack({ objects }: TenantLifeDeps, tenantId: string, { sagaId, res
       yield* object.body.pipe(createGunzip());
       yield tarPadding(bytes);
     }
+    for (const folder of exportedFolders) {
+      for await (const { key: listed } of objects.list(tenantId, folder)) {
+        const object = await objects.get(tenantId, listed);
+        // Deleted meanwhile.
+        if (!object) continue;
+        const { sizeBytes } = object.info;
+        yield tarHeader(listed.slice(tenantId.length + 1), sizeBytes);
+        yield* object.body;
+        yield tarPadding(sizeBytes);
+        files += 1;
+      }
+    }
     yield Buffer.alloc(1024);
   };
-  await objects.put(tenantId, key, Readable.from(archive()).pipe(createGzip()), 'application/gzip');
+  await objects.put(tenantId, key, Readable.from(archive()).pipe(createGzip()), 'application/gzip', { maxBytes: maxExportBytes });
   for (const { key: part } of Object.values(parts)) if (part) await objects.delete(tenantId, part);
-  return { key, rows: Object.assign({}, ...Object.values(parts).map((part) => part.rows ?? {})) as Record<string, number> };
+  const rows = Object.assign({}, ...Object.values(parts).map((part) => part.rows ?? {})) as Record<string, number>;
+  return { key, rows: { ...rows, ...(files > 0 && { files }) } };
 }

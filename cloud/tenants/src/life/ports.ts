@@ -30,7 +30,7 @@ export interface TenantLifeDeps {
   readonly writeEvent: WriteEvent;
   readonly firstTime: FirstTime;
   readonly audit: Audit;
-  readonly objects: Pick<Objects, 'put' | 'get' | 'head' | 'delete' | 'deleteAll' | 'signedUrl'>;
+  readonly objects: Pick<Objects, 'put' | 'get' | 'head' | 'delete' | 'list' | 'deleteAll' | 'signedUrl'>;
   readonly cache: Cache;
   readonly identity: TenantIdentity;
   readonly areas: FirstArea;

@@ -1,8 +1,10 @@
-/** A header of POSIX ustar: 512 bytes of fixed fields, numbers in octal text. */
+/** A header of POSIX ustar: 512 bytes of fixed fields, numbers in octal text. A `name` of over 100 bytes is cut in two at a slash. */
 export function tarHeader(name: string, bytes: number): Buffer {
   const header = Buffer.alloc(512);
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, '0')}\0`;
-  header.write(name, 0, 100);
+  const cut = name.length > 100 ? name.indexOf('/', name.length - 101) : -1;
+  header.write(name.slice(cut + 1), 0, 100);
+  if (cut > 0) header.write(name.slice(0, cut), 345, 155);
   header.write(octal(0o600, 7), 100);
   header.write(octal(0, 7), 108);
   header.write(octal(0, 7), 116);
