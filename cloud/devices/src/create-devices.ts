@@ -8,6 +8,7 @@ import {
   type Log,
   limitsByDefault,
   type Objects,
+  type RequireStorage,
   type Retention,
   SecretBox,
   type WriteEvent,
@@ -43,6 +44,8 @@ export interface DevicesDeps extends AreasPort {
   readonly signCrops: SignCrops;
   /** The same for every tenant unless told. */
   readonly limitsOf?: LimitsOf;
+  /** Without it there is room for everything. */
+  readonly requireStorage?: RequireStorage;
   /** Packages of software are in it. */
   readonly objects: Pick<Objects, 'put' | 'delete' | 'getRange'>;
   readonly audit: Audit;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { doTenantPart, keepSweepingTenants, type LimitsOf, limitsByDefault, sweepTenants } from '@star/platform';
+import { doTenantPart, keepSweepingTenants, type LimitsOf, limitsByDefault, type RequireStorage, sweepTenants } from '@star/platform';
 import { isApprovalRequired } from './approval.store';
 import { decideApproval, lapseApprovals, readApprovalRule, readApprovals, setApprovalRule } from './approve-search';
 import { askBoxesToForget } from './ask-boxes-to-forget';
@@ -28,9 +28,11 @@ import { takeAssignment } from './take-assignment';
 import { takeReport } from './take-report';
 import { takeRpcResult } from './take-rpc-result';
 
-export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now' | 'limitsOf' | 'needsApproval'> {
+export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now' | 'limitsOf' | 'needsApproval' | 'requireStorage'> {
   /** The same for every tenant unless told. */
   readonly limitsOf?: LimitsOf;
+  /** Without it there is room for everything. */
+  readonly requireStorage?: RequireStorage;
   /** What the tenant chose by `setApprovalRule` unless told. */
   readonly needsApproval?: SearchDeps['needsApproval'];
   readonly settings?: Partial<SearchSettings>;
@@ -46,6 +48,7 @@ export function createSearch(options: SearchOptions) {
   const deps: SearchDeps = {
     ...options,
     limitsOf: options.limitsOf ?? limitsByDefault,
+    requireStorage: options.requireStorage ?? (async () => undefined),
     now: options.now ?? (() => new Date()),
     needsApproval: options.needsApproval ?? ((tenantId) => options.database.tenant(tenantId, (tx) => isApprovalRequired(tx, tenantId))),
     settings: { ...defaultSearchSettings, ...options.settings },

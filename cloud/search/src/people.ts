@@ -99,6 +99,7 @@ export const addPhoto =
   async (caller: Caller, personId: string, body: Buffer): Promise<Person> => {
     await deps.database.tenant(caller.tenantId, async (tx) => (await findPerson(tx, personId)) ?? notFound(personId));
     const picture = await checkPhoto(body);
+    await deps.requireStorage(caller.tenantId, picture.jpeg.length);
     const embedder = await embedderOf(deps)(caller.tenantId);
     const face = await embedder.embedPhoto(picture.jpeg);
     const photoId = randomUUID();

@@ -6,6 +6,7 @@ import type {
   FirstTime,
   LimitsOf,
   Objects,
+  RequireStorage,
   Retention,
   TenantKeys,
   WriteEvent,
@@ -146,6 +147,7 @@ export interface SearchDeps {
   readonly audit: Audit;
   readonly areasVisibleTo: AreasVisibleTo;
   readonly limitsOf: LimitsOf;
+  readonly requireStorage: RequireStorage;
   /** Whether the tenant wants a second person's approval before a search runs. */
   readonly needsApproval: (tenantId: string) => Promise<boolean>;
   /** How long the tenant keeps its things, and where it is told what went. */

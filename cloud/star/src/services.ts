@@ -13,6 +13,7 @@ import {
   firstArea,
   holdArea,
   recordAudit,
+  requireStorage,
   settingsOf,
   type TenantLife,
   TenantLifeModule,
@@ -170,6 +171,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
         })),
       ),
     limitsOf: limitsFrom(base),
+    requireStorage: requireStorage(base),
     retention: createRetention(base),
     rpcKeepDays: base.settings.STAR_RPC_KEEP_DAYS,
     hub: { host: base.settings.STAR_HOST, port: base.settings.STAR_MQTT_PORT },
@@ -189,6 +191,7 @@ function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embed
     audit: recordAudit,
     areasVisibleTo: tenants.areasVisibleTo,
     limitsOf: limitsFrom(base),
+    requireStorage: requireStorage(base),
     retention: createRetention(base),
     // A box that has not measured itself yet samples its cameras before it answers.
     settings: { estimateTimeoutMs: 15_000 },

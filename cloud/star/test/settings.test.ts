@@ -1,6 +1,8 @@
 /** What a tenant's settings say is what every service does, from the moment they are changed. Real: all of Star in one process. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { defaultTenantSettings, platformTenantId, type TenantSettings } from '@stardipper/proto';
+import { picture } from '../../search/test/support/world';
+import { writeStorageUsage } from '../../tenants/src/storage/storage.store';
 import { type Furnished, furnish } from './support/furnish';
 import { type Answer, startWholeStar, type WholeStar } from './support/whole-star';
 
@@ -19,12 +21,13 @@ afterAll(() => star?.close());
 const ask = (token: string, method: string, path: string, body?: unknown): Promise<Answer> =>
   star.ask({ method, url: `/api/v1${path}`, headers: { authorization: `Bearer ${token}` }, ...(body === undefined ? {} : { body }) });
 
-type Parts = { readonly [part in 'limits' | 'features']?: Partial<TenantSettings[part]> };
+type Parts = { readonly [part in 'limits' | 'features' | 'storage']?: Partial<TenantSettings[part]> };
 async function set(tenantId: string, parts: Parts): Promise<void> {
   const path = `/tenants/${tenantId}/settings`;
   const { version } = (await ask(provider, 'GET', path)).body;
   const settings = {
     ...defaultTenantSettings,
+    storage: { ...defaultTenantSettings.storage, ...parts.storage },
     limits: { ...defaultTenantSettings.limits, ...parts.limits },
     features: { ...defaultTenantSettings.features, ...parts.features },
   };
@@ -62,6 +65,28 @@ it('switches off what a tenant has not, and leaves what is there to be read', as
   expect((await ask(west.apiKey, 'GET', '/people')).status).toBe(200);
   await set(east.tenantId, {});
   expect((await ask(east.apiKey, 'GET', '/people')).status).toBe(200);
+});
+
+it('refuses photos and packages when storage is full, and tells how full it was', async () => {
+  const { base } = star;
+  const usage = { bytes: 999_999_900, objects: 7, measured_at: new Date() };
+  await base.database.tenant(east.tenantId, (tx) => writeStorageUsage(tx, east.tenantId, usage));
+  await base.cache.invalidate(east.tenantId, 'storage');
+  await set(east.tenantId, { storage: { quotaGb: 1 } });
+  const upload = async (token: string, path: string, contentType: string, body: Buffer) =>
+    star.ask({ method: 'POST', url: `/api/v1${path}`, headers: { authorization: `Bearer ${token}`, 'content-type': contentType }, body });
+  const full = { status: 409, body: { code: 'quota.exceeded', params: { what: 'storage', limit: 1 } } };
+  const photo = await picture('white');
+  expect(await upload(east.token, `/people/${east.ids.personId}/photos`, 'image/jpeg', photo)).toMatchObject(full);
+  const software = randomBytes(200);
+  expect(await upload(east.token, '/software/packages?title=full&version=1', 'application/gzip', software)).toMatchObject(full);
+  expect((await ask(east.token, 'GET', '/settings')).body.storageUsed).toEqual({
+    bytes: usage.bytes,
+    objects: 7,
+    measuredAt: usage.measured_at.toISOString(),
+  });
+  await set(east.tenantId, {});
+  expect((await upload(east.token, `/people/${east.ids.personId}/photos`, 'image/jpeg', photo)).status).toBeLessThan(409);
 });
 
 it('lets nobody in while the tenant is disabled: neither people nor programs', async () => {

@@ -20,6 +20,7 @@ export type { FirstArea, TenantIdentity, TenantLifeDeps } from './life/ports';
 export { TenantLifeModule } from './life/tenant-life.module';
 export { createRetention } from './retention/create-retention';
 export { settingsOf } from './settings/read-settings';
+export { requireStorage } from './storage/require-storage';
 export { tenantErrors } from './tenants.errors';
 export { TenantsModule } from './tenants.module';
 export { type AuditProblem, type AuditVerdict, verifyAudit } from './verify-audit';

@@ -7,6 +7,7 @@ import { createTokenIssuer, createTokenVerifier, loadSigningKey, openLocalCache,
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { defaultTenantSettings, platformTenantId } from '@stardipper/proto';
 import { admitCaller, createTenantLife, settingsOf, type TenantLife, TenantLifeModule } from '../src';
+import { measureStorage } from '../src/storage/measure-storage';
 import { aCustomer, type LifeWorld, lifeWorld } from './life-world';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
@@ -200,6 +201,19 @@ describe('tenants over REST', () => {
     expect(users[0]).not.toContain('$scrypt');
     expect(users[0]).not.toMatch(/"password\w*":"/);
     expect(done.rows).toMatchObject({ users: 1, 'tenants.areas': 1 });
+  });
+});
+
+it('what a tenant stores is counted, and told with its settings', async () => {
+  const { id, token } = await anOpenTenant();
+  await world.objects.put(id, `${id}/people/a/b`, Buffer.alloc(1000), 'image/jpeg');
+  await world.objects.put(id, `${id}/crops/a/b.jpg`, Buffer.alloc(2000), 'image/jpeg');
+  const stored = (await world.objects.head(id, `${id}/tenant.json`))?.sizeBytes ?? 0;
+  await measureStorage({ ...world.deps, now: () => new Date(nowMs) })(id, randomUUID(), new AbortController().signal);
+  expect((await request('GET', '/settings', { token })).body.storageUsed).toEqual({
+    bytes: 3000 + stored,
+    objects: 3,
+    measuredAt: new Date(nowMs).toISOString(),
   });
 });
 

@@ -13,8 +13,6 @@ const storage = z
   .strictObject({
     /** Of everything the tenant keeps in object storage, GB. */
     quotaGb: count(1_000_000, 500),
-    /** From this age objects move to the cold tier, where the store has one; 0: never. */
-    coldAfterDays: count(3650, 0),
   })
   .prefault({});
 
@@ -101,6 +99,8 @@ export const shownSettings = z.object({
   changedBy: z.string().nullable(),
   /** The parts the caller may change. */
   mayChange: z.array(z.string()),
+  /** As it was counted last, at most some hours ago; null: not yet. */
+  storageUsed: z.object({ bytes: z.int(), objects: z.int(), measuredAt: time }).nullable(),
 });
 export type ShownSettings = z.infer<typeof shownSettings>;
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { type Audit, type Caller, type Database, type Objects, who } from '@star/platform';
+import { type Audit, type Caller, type Database, type Objects, type RequireStorage, who } from '@star/platform';
 import { objectKeys, type SoftwarePackage, type uploadSoftware } from '@stardipper/proto';
 import type { z } from 'zod';
 import { devicesErrors } from '../devices.errors';
@@ -12,6 +12,7 @@ export interface PackagesDeps {
   readonly db: Database;
   readonly objects: Pick<Objects, 'put' | 'delete'>;
   readonly audit: Audit;
+  readonly requireStorage?: RequireStorage;
 }
 
 /** Of one tenant; each may take 600 MB of storage. */
@@ -25,7 +26,7 @@ const uploadSeconds = 7200;
  * wrong in (see `checkedPackage`); nothing is kept then.
  */
 export const uploadPackage =
-  ({ db, objects, audit }: PackagesDeps) =>
+  ({ db, objects, audit, requireStorage }: PackagesDeps) =>
   async (
     caller: Caller,
     input: z.infer<typeof uploadSoftware>,
@@ -36,6 +37,7 @@ export const uploadPackage =
     const { title, version } = input;
     const declared = { bytes: declaredBytes, sha256: input.sha256 };
     checkDeclared(declared);
+    await requireStorage?.(tenantId, declaredBytes ?? 0);
     const id = randomUUID();
     const key = objectKeys.software(tenantId, id);
     await db.tenant(tenantId, async (tx) => {

@@ -79,8 +79,9 @@ export async function openDiskObjects(options: DiskObjectsOptions): Promise<Disk
       await files.delete(key);
     },
     list: (tenantId, part) => {
-      requireKey(tenantId, `${tenantId}/${part}`);
-      return files.list(`${tenantId}/${part}`);
+      if (part === undefined) requireTenant(tenantId);
+      else requireKey(tenantId, `${tenantId}/${part}`);
+      return files.list(part === undefined ? tenantId : `${tenantId}/${part}`);
     },
     deleteAll: async (tenantId) => {
       requireTenant(tenantId);

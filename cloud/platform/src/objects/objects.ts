@@ -30,8 +30,8 @@ export interface Objects {
   getRange(tenantId: string, key: string, start: number, bytes: number): Promise<Buffer | undefined>;
   /** Nothing happens when there is none. */
   delete(tenantId: string, key: string): Promise<void>;
-  /** What lies under `{tenantId}/{part}/`, in no order; what comes or goes meanwhile may be missed. Memory is flat. */
-  list(tenantId: string, part: string): AsyncIterable<ListedObject>;
+  /** What lies under `{tenantId}/{part}/`, or all of the tenant's; in no order; what comes or goes meanwhile may be missed. Memory is flat. */
+  list(tenantId: string, part?: string): AsyncIterable<ListedObject>;
   /** Everything under the tenant's prefix; answers how many there were. What is uploaded meanwhile may stay: call it again. */
   deleteAll(tenantId: string): Promise<number>;
   /** An address that allows exactly this verb on exactly this key until it expires. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLeases, createSagas, type Log, type SagaDefinition, type SagasOptions, type SecretBox } from '@star/platform';
 import { changeSettings } from '../settings/change-settings';
 import { readSettings, readSettingsHistory } from '../settings/read-settings';
+import { keepMeasuringStorage } from '../storage/measure-storage';
 import { deleteTenant, disableTenant, enableTenant, restoreTenant } from './change-state';
 import { exportSaga, exportTenant, readExport } from './export-tenant';
 import { openingSaga, openTenant } from './open-tenant';
@@ -66,9 +67,9 @@ export function createTenantLife(options: TenantLifeOptions) {
     readSettingsHistory: readSettingsHistory(deps),
     changeSettings: changeSettings(deps),
     sagas,
-    /** Works on sagas and looks for due removals, until the signal aborts. */
+    /** Works on sagas, looks for due removals and counts what tenants store, until the signal aborts. */
     run: async (signal: AbortSignal): Promise<void> => {
-      await Promise.all([sagas.run(signal), keepSweeping(signal)]);
+      await Promise.all([sagas.run(signal), keepSweeping(signal), keepMeasuringStorage(options, signal)]);
     },
   };
 }

@@ -8,6 +8,7 @@ import {
   tenantSettings,
 } from '@stardipper/proto';
 import { findTenant } from '../life/tenant-life.store';
+import { findStorageUsage } from '../storage/storage.store';
 import { tenantError } from '../tenants.errors';
 import { findSettings, listSettings, type SettingsRow } from './settings.store';
 
@@ -33,12 +34,14 @@ export const readSettings =
     deps.database.tenant(tenantId, async (tx) => {
       if (!(await findTenant(tx, tenantId))) throw tenantError('tenant.not_found', { tenantId });
       const row = await findSettings(tx, tenantId);
+      const stored = await findStorageUsage(tx, tenantId);
       return {
         version: row?.version ?? 0,
         settings: parsedSettings(row),
         changedAt: row?.changed_at.toISOString() ?? null,
         changedBy: row?.changed_by ?? null,
         mayChange: [...mayChange],
+        storageUsed: stored ? { bytes: stored.bytes, objects: stored.objects, measuredAt: stored.measured_at.toISOString() } : null,
       };
     });
 
