@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 
 export { createSearch, type SearchOptions, type SearchService } from './create-search';
-export { connectMizar, type MizarEmbedder } from './mizar-client';
+export { connectMizar, type MizarEmbedder } from './packs/mizar-client';
+export { sealOldEmbeddings } from './people/seal-old-embeddings';
 export {
   defaultSearchSettings,
   type EdgeDirectory,
@@ -13,7 +14,6 @@ export {
   type PackArchive,
   type SearchSettings,
 } from './ports';
-export { sealOldEmbeddings } from './seal-old-embeddings';
 export { searchGroup } from './search.consumer';
 export { searchErrors } from './search.errors';
 export { SearchModule } from './search.module';

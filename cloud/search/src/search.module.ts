@@ -1,14 +1,14 @@
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { leaveBodiesUnread } from '@star/platform/nest';
-import { ApprovalsController } from './approvals.controller';
+import { ApprovalsController } from './approvals/approvals.controller';
 import type { SearchService } from './create-search';
-import { PacksController } from './packs.controller';
-import { PeopleController } from './people.controller';
-import { photoTypes } from './photo-check';
+import { PacksController } from './packs/packs.controller';
+import { PeopleController } from './people/people.controller';
+import { photoTypes } from './people/photo-check';
 import { SearchConsumer } from './search.consumer';
 import { SEARCH } from './search.token';
-import { SearchesController } from './searches.controller';
+import { SearchesController } from './searches/searches.controller';
 
 @Module({})
 export class SearchModule implements OnModuleInit, OnModuleDestroy {

@@ -1,6 +1,6 @@
 /** How the pack tells a tenant's people apart: pairs of photos, judged matches, and nobody else's. */
 import type { Calibration } from '@stardipper/proto';
-import { embeddingSealOf } from '../src/embedding-seal';
+import { embeddingSealOf } from '../src/people/embedding-seal';
 import { aMatch, aReport, aRunningSearch, progressed } from './support/box';
 import { anOperator, aPerson, type Operator, packId, picture, startWorld, until, type World } from './support/world';
 

@@ -1,7 +1,7 @@
 import type { BusRecord } from '@star/platform';
 import { AppError } from '@star/platform';
-import { cancelAs } from '../cancel-search';
 import type { SearchDeps } from '../ports';
+import { cancelAs } from '../searches/cancel-search';
 import { deleteLibrary, runningSearches, writeLibrary } from './library.store';
 
 /**

@@ -1,5 +1,5 @@
 import { keptFrom, type ListedObject, type SweepTenant } from '@star/platform';
-import { forgetDoomedObject } from '../doomed.store';
+import { forgetDoomedObject } from '../forgetting/doomed.store';
 import type { SearchDeps } from '../ports';
 import { doomExpired, timesOfSightings } from './expiring.store';
 

@@ -1,6 +1,6 @@
 import { keptFrom, type SweepTenant } from '@star/platform';
-import { deleteDoomed } from '../delete-doomed';
-import { doomObjects } from '../doomed.store';
+import { deleteDoomed } from '../forgetting/delete-doomed';
+import { doomObjects } from '../forgetting/doomed.store';
 import type { SearchDeps } from '../ports';
 import { expirePhotoRows, listPhotosBefore } from './expiring.store';
 
