@@ -6,8 +6,8 @@ import {
   consumeRecord,
   findRecord,
   findSessionRecord,
+  grantOf,
   removeGrant,
-  removeGrantOf,
   removeRecord,
   type StoredRecord,
   sweepRecords,
@@ -54,8 +54,10 @@ export function createOidcAdapter(deps: Pick<IdentityDeps, 'database' | 'now'>):
     consume: async (id) => {
       const used = await run(async (tx) => {
         const consumed = await consumeRecord(tx, kind, hashOf(id), deps.now());
-        // Two at once have both read it unused: the second is a reuse all the same, and ends what the first was given.
-        if (consumed === 0) await removeGrantOf(tx, kind, hashOf(id));
+        // Two at once have both read it unused: the second is a reuse all the same, and ends what the first was given,
+        // or is being given at this moment.
+        const grantId = consumed === 0 ? await grantOf(tx, kind, hashOf(id)) : undefined;
+        if (grantId !== undefined) await removeGrant(tx, grantId, hashOf(grantId));
         return consumed;
       });
       if (used === 0) throw new errors.InvalidGrant(`${kind} already used`);
@@ -64,7 +66,7 @@ export function createOidcAdapter(deps: Pick<IdentityDeps, 'database' | 'now'>):
       await run((tx) => removeRecord(tx, kind, hashOf(id)));
     },
     revokeByGrantId: async (grantId) => {
-      await run((tx) => removeGrant(tx, grantId));
+      await run((tx) => removeGrant(tx, grantId, hashOf(grantId)));
     },
   });
 }

@@ -53,15 +53,17 @@ export const consumeRecord = (tx: Tx, kind: string, idSha256: Buffer, now: Date)
 export const removeRecord = (tx: Tx, kind: string, idSha256: Buffer): Promise<number> =>
   tx.execute('DELETE FROM identity.oidc_records WHERE kind = $1 AND id_sha256 = $2', [kind, idSha256]);
 
-export const removeGrant = (tx: Tx, grantId: string): Promise<number> =>
-  tx.execute('DELETE FROM identity.oidc_records WHERE grant_id = $1', [grantId]);
+/** The grant and everything of it. Without the grant a token that is stored a moment later opens nothing. */
+export const removeGrant = (tx: Tx, grantId: string, grantSha256: Buffer): Promise<number> =>
+  tx.execute("DELETE FROM identity.oidc_records WHERE grant_id = $1 OR (kind = 'Grant' AND id_sha256 = $2)", [grantId, grantSha256]);
 
-/** Everything of the grant that a record belongs to. */
-export const removeGrantOf = (tx: Tx, kind: string, idSha256: Buffer): Promise<number> =>
-  tx.execute(
-    'DELETE FROM identity.oidc_records WHERE grant_id = (SELECT grant_id FROM identity.oidc_records WHERE kind = $1 AND id_sha256 = $2)',
-    [kind, idSha256],
-  );
+export const grantOf = async (tx: Tx, kind: string, idSha256: Buffer): Promise<string | undefined> =>
+  (
+    await tx.query<{ grant_id: string | null }>('SELECT grant_id FROM identity.oidc_records WHERE kind = $1 AND id_sha256 = $2', [
+      kind,
+      idSha256,
+    ])
+  )[0]?.grant_id ?? undefined;
 
 /** Sessions, grants, codes and tokens. */
 export const removeRecordsOf = (tx: Tx, userId: string): Promise<number> =>

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { oidcClients } from '@star/platform';
 import { Browser, codeOf, newPkce, OidcClient, totpCode, totpSecretOf } from '@star/platform/test-kit';
+import type { AdapterPayload } from 'oidc-provider';
+import { createOidcAdapter } from '../src/oidc-adapter';
 import { openWorld, redirectUri, type World } from './world';
 
 const password = 'correct horse 7';
@@ -66,6 +68,18 @@ describe('sessions', () => {
     expect(winners.length).toBeLessThanOrEqual(1);
     for (const { body: refused } of answers.filter(({ status }) => status !== 200)) expect(refused.error).toBe('invalid_grant');
     for (const { body: won } of winners) expect((await client.refresh(won.refresh_token)).body.error).toBe('invalid_grant');
+  });
+
+  it('are over also for a winner whose new token is stored after the loser ended the session', async () => {
+    const adapter = createOidcAdapter({ database: world.database.db, now: () => new Date() });
+    const [tokens, grants] = [adapter('RefreshToken'), adapter('Grant')];
+    const [grantId, used, given] = [randomUUID(), randomUUID(), randomUUID()];
+    await grants.upsert(grantId, { kind: 'Grant' } as AdapterPayload, 60);
+    await tokens.upsert(used, { kind: 'RefreshToken', grantId } as AdapterPayload, 60);
+    await tokens.consume(used);
+    await expect(tokens.consume(used)).rejects.toThrow('invalid_grant');
+    await tokens.upsert(given, { kind: 'RefreshToken', grantId } as AdapterPayload, 60);
+    expect(await grants.find(grantId)).toBeUndefined();
   });
 
   it('end after a working day, however often they were refreshed', async () => {
