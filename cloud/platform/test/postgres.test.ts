@@ -1,10 +1,20 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { createLeases, type Database, isUniqueViolation, migrate, openDatabase, requireFence } from '@star/platform';
+import {
+  createLeases,
+  type Database,
+  isUniqueViolation,
+  migrate,
+  openDatabase,
+  platformMigrations,
+  requireFence,
+  type Tx,
+} from '@star/platform';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { Client } from 'pg';
 
@@ -76,7 +86,10 @@ describe('tenants in the database', () => {
       expect(await count()).toBe(1);
       await client.query('COMMIT');
       expect(await count()).toBe(0);
+      // What only migrations may set is nothing to this role; the role for work across tenants ends with the transaction.
       await client.query("BEGIN; SET LOCAL app.system = 'on'");
+      expect(await count()).toBe(0);
+      await client.query('SET LOCAL ROLE star_system');
       expect(await count()).toBe(2);
       await client.query('ROLLBACK');
       expect(await count()).toBe(0);
@@ -86,9 +99,26 @@ describe('tenants in the database', () => {
   });
 
   test('a tenant that is no UUID never reaches the server', async () => {
-    const injected = `${tenantA}'; SET LOCAL app.system = 'on`;
+    const injected = `${tenantA}'; SET LOCAL ROLE star_system --`;
     await expect(db.tenant(injected, (tx) => tx.query('SELECT 1'))).rejects.toMatchObject({ code: 'database.tenant_invalid' });
     await db.system("it's", (tx) => tx.query('SELECT 1'));
+  });
+
+  test('a query that leaves the tenant to row security is served by the index that serves one naming it', async () => {
+    await asOwner(async (client) => {
+      await client.query(`SET app.system = 'on'; CREATE INDEX notes_by_time ON demo.notes (tenant_id, at_ms);
+        INSERT INTO demo.notes (tenant_id, text, at_ms) SELECT gen_random_uuid(), n::text, n FROM generate_series(1, 5000) n; ANALYZE demo.notes`);
+    });
+    const plan = async (where: string) => {
+      const rows = await db.tenant(tenantA, (tx) =>
+        tx.query<{ 'QUERY PLAN': string }>(`EXPLAIN (COSTS OFF) SELECT text FROM demo.notes ${where} ORDER BY at_ms LIMIT 10`),
+      );
+      return rows.map((row) => row['QUERY PLAN'].trim()).join('\n');
+    };
+    expect(await plan('')).toMatch(/Index Scan using notes_by_time on notes\nIndex Cond: \(tenant_id = /);
+    await asOwner((client) =>
+      client.query("SET app.system = 'on'; DROP INDEX demo.notes_by_time; DELETE FROM demo.notes WHERE at_ms <= 5000"),
+    );
   });
 
   test('every table with a tenant has row security enabled and forced, in every schema', async () => {
@@ -104,8 +134,10 @@ describe('tenants in the database', () => {
   });
 
   test('the services neither own, nor bypass, nor rewrite the logs or the list of migrations', async () => {
-    const [role] = await db.system('test', (tx) => tx.query('SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user'));
-    expect(role).toEqual({ rolsuper: false, rolbypassrls: false });
+    const ask = (tx: Tx) => tx.query('SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user');
+    const plain = { rolsuper: false, rolbypassrls: false };
+    expect(await db.tenant(tenantA, ask)).toEqual([{ rolname: 'star_app', ...plain }]);
+    expect(await db.system('test', ask)).toEqual([{ rolname: 'star_system', ...plain }]);
     const refused = { code: '42501' };
     await db.tenant(tenantA, (tx) => tx.execute("INSERT INTO demo.audit (what) VALUES ('seen')"));
     for (const sql of [
@@ -116,6 +148,7 @@ describe('tenants in the database', () => {
       'ALTER TABLE demo.notes DISABLE ROW LEVEL SECURITY',
     ]) {
       await expect(db.tenant(tenantA, (tx) => tx.execute(sql))).rejects.toMatchObject(refused);
+      await expect(db.system('test', (tx) => tx.execute(sql))).rejects.toMatchObject(refused);
     }
   });
 });
@@ -174,7 +207,7 @@ describe('transactions', () => {
 
   test('a connection that is cut does not poison the pool', async () => {
     const single = openDatabase({ url: database.appUrl, poolSize: 1 });
-    const cut = single.system('test', (tx) => tx.query('SELECT pg_terminate_backend(pg_backend_pid())'));
+    const cut = single.tenant(tenantA, (tx) => tx.query('SELECT pg_terminate_backend(pg_backend_pid())'));
     await expect(cut).rejects.toMatchObject({ code: 'database.unavailable' });
     await single.ping();
     await single.close();
@@ -189,7 +222,7 @@ describe('transactions', () => {
     };
     await db.system('test', (tx) => tx.query("SELECT pg_notify('demo_changed', 'one')"));
     await until(() => heard.length === 1);
-    await db.system('test', (tx) => tx.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"));
+    await db.tenant(tenantA, (tx) => tx.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"));
     await until(() => heard.length === 2);
     await db.system('test', (tx) => tx.query("SELECT pg_notify('demo_changed', 'two')"));
     await until(() => heard.length === 3);
@@ -267,9 +300,70 @@ describe('migrations', () => {
     await migrate(database.ownerUrl, 'newer', older);
     expect(await tables('newer')).toEqual(['one', 'two']);
   });
+
+  test('without the role for work across tenants nothing starts, and the error says what to run', async () => {
+    const migrated = migrate(database.ownerUrl, 'platform', platformMigrations, { systemRole: 'nobody here' });
+    await expect(migrated).rejects.toMatchObject({
+      code: 'migration.roles_missing',
+      params: { run: expect.stringContaining('CREATE ROLE "nobody here" NOLOGIN; ALTER ROLE "star_app" NOINHERIT') },
+    });
+  });
+
+  test('tables whose rows were secured by a setting are brought over to roles, append-only logs as such', async () => {
+    const name = `old_${randomBytes(6).toString('hex')}`;
+    await asOwner((client) => client.query(`CREATE DATABASE ${name}`));
+    const at = (url: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href;
+    const before = (await readdir(platformMigrations)).sort().slice(0, 4);
+    const client = new Client({ connectionString: at(database.ownerUrl) });
+    await client.connect();
+    await client.query(`SELECT set_config('star.app_role', 'star_app', false), set_config('app.system', 'on', false);
+      CREATE SCHEMA platform; CREATE SCHEMA demo; GRANT USAGE ON SCHEMA platform, demo TO star_app;
+      ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO star_app;
+      ALTER DEFAULT PRIVILEGES GRANT USAGE, SELECT ON SEQUENCES TO star_app;
+      CREATE TABLE platform.migrations (service text, number integer, name text, sha256 text, applied_at timestamptz DEFAULT now(),
+        PRIMARY KEY (service, number));`);
+    for (const [index, file] of before.entries()) {
+      const sql = await readFile(join(platformMigrations, file), 'utf8');
+      await client.query(sql);
+      const row = ['platform', index + 1, file, createHash('sha256').update(sql).digest('hex')];
+      await client.query('INSERT INTO platform.migrations VALUES ($1, $2, $3, $4)', row);
+    }
+    await client.query(createNotes);
+    await client.query(`INSERT INTO demo.notes (tenant_id, text) VALUES ('${tenantA}', 'a'), ('${tenantB}', 'b')`);
+    await client.end();
+    await writeFile(join(own, '0001_create_notes.sql'), 'SELECT 1');
+    await migrate(at(database.ownerUrl), 'demo', own);
+
+    const old = openDatabase({ url: at(database.appUrl), poolSize: 2 });
+    try {
+      const insert = "INSERT INTO demo.notes (tenant_id, text) VALUES ($1, 'c')";
+      await old.system('test', (tx) => tx.execute(insert, [tenantB]));
+      const texts = (tx: Tx) => tx.query<{ text: string }>('SELECT text FROM demo.notes ORDER BY text');
+      expect((await old.tenant(tenantA, texts)).map((row) => row.text)).toEqual(['a']);
+      expect((await old.system('test', texts)).map((row) => row.text)).toEqual(['a', 'b', 'c']);
+      await expect(old.system('test', (tx) => tx.execute('DELETE FROM demo.audit'))).rejects.toMatchObject({ code: '42501' });
+      const policies = await old.system('test', (tx) =>
+        tx.query('SELECT policyname, roles::text[] FROM pg_policies WHERE qual LIKE $1 AND NOT $2 = ANY (roles)', [
+          '%app.system%',
+          'star_owner',
+        ]),
+      );
+      expect(policies).toEqual([]);
+    } finally {
+      await old.close();
+      await asOwner((client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`));
+    }
+  });
 });
 
 describe('leases', () => {
+  /** Also when it was before anybody listened: on a busy machine a lease is short. */
+  const aborted = (signal: AbortSignal) =>
+    new Promise<void>((done) => {
+      if (signal.aborted) done();
+      else signal.addEventListener('abort', () => done());
+    });
+
   test('one holder at a time, each with a higher fence', async () => {
     const [one, two] = [createLeases(db), createLeases(db)];
     const fences: number[] = [];
@@ -280,7 +374,7 @@ describe('leases', () => {
       await sleep(10);
       inside--;
     };
-    await Promise.all([one, two, one, two].map((leases) => leases.withLease('single', 60, work)));
+    await Promise.all([one, two, one, two].map((leases) => leases.withLease('single', 3000, work)));
     expect(fences).toEqual([1, 2, 3, 4]);
   });
 
@@ -292,10 +386,11 @@ describe('leases', () => {
   });
 
   test('is renewed for as long as the work takes', async () => {
-    await createLeases(db).withLease('long', 150, async (_, signal) => {
-      for (let tries = 0; tries < 5; tries++) {
-        await sleep(100);
-        expect(await createLeases(db).tryLease('long', 150, async () => 'stolen')).toBeUndefined();
+    // Long enough for a busy machine to renew in time, and outlived twice.
+    await createLeases(db).withLease('long', 1500, async (_, signal) => {
+      for (let tries = 0; tries < 7; tries++) {
+        await sleep(500);
+        expect(await createLeases(db).tryLease('long', 1500, async () => 'stolen')).toBeUndefined();
       }
       expect(signal.aborted).toBe(false);
     });
@@ -304,11 +399,11 @@ describe('leases', () => {
   test('a lost lease aborts the work, and its late write is refused by the fence', async () => {
     const leases = createLeases(db);
     let late: unknown;
-    const held = leases.withLease('lost', 300, async (fence, signal) => {
+    const held = leases.withLease('lost', 1000, async (fence, signal) => {
       // What a long pause of this process amounts to: another has taken over meanwhile.
       await db.system('test', (tx) => tx.execute("UPDATE platform.leases SET fence = fence + 1, holder = 'another' WHERE name = 'lost'"));
       late = await db.system('test', (tx) => requireFence(tx, 'lost', fence)).catch((error: unknown) => error);
-      await new Promise((aborted) => signal.addEventListener('abort', aborted));
+      await aborted(signal);
       return 'too late';
     });
     await expect(held).rejects.toMatchObject({ code: 'lease.lost' });
@@ -319,7 +414,7 @@ describe('leases', () => {
     const cutOff = openDatabase({ url: database.appUrl, poolSize: 1 });
     const held = createLeases(cutOff).withLease('cut', 200, async (_, signal) => {
       await cutOff.close();
-      await new Promise((aborted) => signal.addEventListener('abort', aborted));
+      await aborted(signal);
     });
     await expect(held).rejects.toMatchObject({ code: 'lease.lost' });
     expect(await createLeases(db).withLease('cut', 200, async (fence) => fence)).toBe(2);
@@ -331,17 +426,17 @@ describe('leases', () => {
     const lead = (name: string, stop: AbortController) =>
       createLeases(db).lead(
         'leader',
-        150,
+        1500,
         async (_, signal) => {
           led.push(name);
-          await new Promise((aborted) => signal.addEventListener('abort', aborted));
+          await aborted(signal);
         },
         stop.signal,
       );
     const one = lead('one', first);
     while (led.length < 1) await sleep(10);
     const two = lead('two', second);
-    await sleep(300);
+    await sleep(1600);
     expect(led).toEqual(['one']);
     first.abort();
     await one;

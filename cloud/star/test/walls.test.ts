@@ -46,7 +46,7 @@ describe('rows', () => {
     const all = await tables();
     const own = all.filter((table) => table.tenant);
     expect(own.length).toBeGreaterThan(20);
-    expect(own.filter((table) => !table.forced || table.policies !== 1)).toEqual([]);
+    expect(own.filter((table) => !table.forced || table.policies !== 3)).toEqual([]);
     const others = all.filter((table) => !table.tenant).map((table) => table.name);
     expect(others.filter((name) => !ofNobody.includes(name) && !name.startsWith('platform.'))).toEqual([]);
   });

@@ -9,8 +9,8 @@ export interface Tx {
 
 /**
  * The relational port. Row-level security is on for every table with a `tenant_id`; the role behind this
- * pool cannot bypass it, so a transaction sees one tenant's rows, or, in `system`, only what the table's
- * policy opens to `app.system = 'on'`.
+ * pool cannot bypass it, so a transaction sees one tenant's rows; in `system`, which takes a role of its own,
+ * those of all.
  */
 export interface Database {
   /**

@@ -254,17 +254,19 @@ async function untilReady(server: Server, port: number, identity: Identity): Pro
 }
 
 async function createRoles(client: Client, identity: Identity): Promise<void> {
-  const { rows: databases } = await client.query("SELECT 1 FROM pg_database WHERE datname = 'star'");
-  if (databases.length > 0) return;
   const roles = [
-    ['star_owner', 'LOGIN CREATEDB', identity.ownerPassword],
-    ['star_app', 'LOGIN NOBYPASSRLS', identity.appPassword],
+    ['star_owner', `LOGIN CREATEDB PASSWORD ${escapeLiteral(identity.ownerPassword)}`],
+    ['star_system', 'NOLOGIN NOBYPASSRLS'],
+    ['star_app', `LOGIN NOBYPASSRLS NOINHERIT PASSWORD ${escapeLiteral(identity.appPassword)}`],
   ] as const;
-  for (const [role, rights, password] of roles) {
+  // Also in a cluster that was made before one of them was thought of.
+  for (const [role, rights] of roles) {
     const { rows } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
-    if (rows.length === 0) await client.query(`CREATE ROLE ${role} ${rights} PASSWORD ${escapeLiteral(password)}`);
+    await client.query(`${rows.length === 0 ? 'CREATE' : 'ALTER'} ROLE ${role} ${rights}`);
   }
-  await client.query('CREATE DATABASE star OWNER star_owner');
+  await client.query("SET client_min_messages = 'warning'; GRANT star_system TO star_app");
+  const { rows: databases } = await client.query("SELECT 1 FROM pg_database WHERE datname = 'star'");
+  if (databases.length === 0) await client.query('CREATE DATABASE star OWNER star_owner');
 }
 
 async function asEmbedded(server: Server, port: number, identity: Identity): Promise<EmbeddedPostgres> {

@@ -3,11 +3,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import { defineErrors } from '../errors/app-error';
-import type { Log } from './open-database';
+import { type Log, systemRole } from './open-database';
 
 export interface MigrateOptions {
   /** The role the services connect as; it gets what it needs on every table the migrations create. `star_app` unless told. */
   readonly role?: string;
+  /** The role they take for work across tenants; gets the same. `star_system` unless told. */
+  readonly systemRole?: string;
   readonly log?: Log;
 }
 
@@ -16,6 +18,7 @@ export const migrationErrors = defineErrors({
   'migration.out_of_order': 'internal',
   'migration.misnamed': 'internal',
   'migration.failed': 'internal',
+  'migration.roles_missing': 'internal',
 });
 
 /** The platform's own tables; `migrate` brings them up before any service's. */
@@ -37,27 +40,53 @@ interface MigrationFile {
  * Runs as the owner of the database with `app.system` on, so that a migration may rewrite protected rows.
  */
 export async function migrate(ownerUrl: string, service: string, folder: string, options: MigrateOptions = {}): Promise<void> {
-  const role = options.role ?? 'star_app';
+  const roles: Roles = { app: options.role ?? 'star_app', system: options.systemRole ?? systemRole };
   const client = new Client({ connectionString: ownerUrl, application_name: 'star migrate' });
   client.on('error', () => {});
   await client.connect();
   try {
     // One lock for all services: the platform's functions come first, and two CREATE SCHEMA at once collide.
     await client.query("SELECT pg_advisory_lock(hashtextextended('star.migrations', 0))");
-    await client.query("SELECT set_config('star.app_role', $1, false), set_config('app.system', 'on', false)", [role]);
+    await requireRoles(client, roles);
+    await client.query(
+      "SELECT set_config('star.app_role', $1, false), set_config('star.system_role', $2, false), set_config('app.system', 'on', false)",
+      [roles.app, roles.system],
+    );
     await client.query("SET client_min_messages = 'warning'");
     await client.query('CREATE SCHEMA IF NOT EXISTS platform');
     await client.query(`CREATE TABLE IF NOT EXISTS platform.migrations (
       service text NOT NULL, number integer NOT NULL, name text NOT NULL, sha256 text NOT NULL,
       applied_at timestamptz NOT NULL DEFAULT now(), CONSTRAINT migrations_pkey PRIMARY KEY (service, number))`);
-    await applyFolder(client, 'platform', platformMigrations, role, options.log);
-    if (service !== 'platform') await applyFolder(client, service, folder, role, options.log);
+    await applyFolder(client, 'platform', platformMigrations, roles, options.log);
+    if (service !== 'platform') await applyFolder(client, service, folder, roles, options.log);
   } finally {
     await client.end().catch(() => {});
   }
 }
 
-async function applyFolder(client: Client, service: string, folder: string, role: string, log?: Log): Promise<void> {
+interface Roles {
+  readonly app: string;
+  readonly system: string;
+}
+
+/**
+ * An operator's own PostgreSQL may lack the second role; the error says what to run there. A services' role that inherited
+ * it would see every tenant at all times.
+ */
+async function requireRoles(client: Client, { app, system }: Roles): Promise<void> {
+  const { rows } = await client.query<{ member: boolean | null; inherits: boolean | null }>(
+    `SELECT pg_has_role(a.oid, s.oid, 'MEMBER') AS member, pg_has_role(a.oid, s.oid, 'USAGE') AS inherits
+     FROM pg_roles a, pg_roles s WHERE a.rolname = $1 AND s.rolname = $2`,
+    [app, system],
+  );
+  if (rows[0]?.member && !rows[0].inherits) return;
+  const [a, s] = [escapeIdentifier(app), escapeIdentifier(system)];
+  throw migrationErrors.error('migration.roles_missing', {
+    run: `CREATE ROLE ${s} NOLOGIN; ALTER ROLE ${a} NOINHERIT; REVOKE ${s} FROM ${a}; GRANT ${s} TO ${a};`,
+  });
+}
+
+async function applyFolder(client: Client, service: string, folder: string, roles: Roles, log?: Log): Promise<void> {
   const files = await readMigrations(folder);
   const { rows } = await client.query<{ number: number; sha256: string }>(
     'SELECT number, sha256 FROM platform.migrations WHERE service = $1',
@@ -71,7 +100,7 @@ async function applyFolder(client: Client, service: string, folder: string, role
     if (known === undefined && file.number < last) throw migrationErrors.error('migration.out_of_order', { service, name: file.name });
   }
   const schema = escapeIdentifier(service);
-  const to = escapeIdentifier(role);
+  const to = `${escapeIdentifier(roles.app)}, ${escapeIdentifier(roles.system)}`;
   // Default privileges rather than a GRANT at the end: a migration can take a right away for good (append-only logs).
   await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}; GRANT USAGE ON SCHEMA ${schema} TO ${to};
     ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${to};

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { types } from 'node:util';
-import { escapeLiteral, Pool, type PoolClient, TypeOverrides } from 'pg';
+import { escapeIdentifier, escapeLiteral, Pool, type PoolClient, TypeOverrides } from 'pg';
 import { AppError, defineErrors } from '../errors/app-error';
 import { postgresError } from './constraint-errors';
 import type { Database, Tx } from './database';
@@ -14,9 +14,14 @@ export interface Log {
   error(details: object, message: string): void;
 }
 
+/** Taken for the length of a transaction that works across tenants; nobody logs in as it. */
+export const systemRole = 'star_system';
+
 export interface DatabaseOptions {
-  /** The address of the application role: no owner, no BYPASSRLS. */
+  /** The address of the application role: no owner, no BYPASSRLS, member of the system role without inheriting it. */
   readonly url: string;
+  /** `star_system` unless told. */
+  readonly systemRole?: string;
   /** Connections kept at most; 10 unless told. */
   readonly poolSize?: number;
   /** A statement running longer is cancelled: `database.timeout`. 30 s unless told. */
@@ -49,6 +54,7 @@ typeParsers.setTypeParser(20, (text: string) => {
 /** Opens the pool; connects lazily, so it succeeds while the server is down and the first transaction reports it. */
 export function openDatabase(options: DatabaseOptions): Database {
   const { log } = options;
+  const asSystem = `SET LOCAL ROLE ${escapeIdentifier(options.systemRole ?? systemRole)}`;
   const settings = {
     connectionString: options.url,
     statement_timeout: options.statementTimeoutMs ?? 30_000,
@@ -87,8 +93,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       if (!uuid.test(tenantId)) throw databaseErrors.error('database.tenant_invalid');
       return transaction('tenant', `BEGIN; SET LOCAL app.tenant_id = '${tenantId}'`, work);
     },
-    system: (why, work) =>
-      transaction('system', `BEGIN; SET LOCAL app.system = 'on'; SET LOCAL app.why = ${escapeLiteral(why.slice(0, 100))}`, work),
+    system: (why, work) => transaction('system', `BEGIN; ${asSystem}; SET LOCAL app.why = ${escapeLiteral(why.slice(0, 100))}`, work),
     listen: (channel, onNotify, signal) => listenForever(settings, channel, onNotify, AbortSignal.any([signal, closing.signal]), log),
     ping: async () => {
       await pool.query('SELECT 1').catch((error: unknown) => {
