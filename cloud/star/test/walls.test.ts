@@ -203,4 +203,4 @@ it(`no answer of ${requests} tells one tenant anything of the other, and none is
   // Credentials that died on the way would be turned away at the door, and prove nothing of the walls behind it.
   expect(dead).toBe(0);
   expect((statuses[401] ?? 0) + (statuses[403] ?? 0)).toBeLessThan(requests * 0.55);
-});
+}, 900_000);
