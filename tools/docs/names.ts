@@ -93,18 +93,12 @@ function valueRows(root: string): string[][] {
   ];
 }
 
-function objectRows(): string[][] {
-  const ids: Record<string, [string, string]> = {
-    crop: ['{edgeId}', '{sightingId}'],
-    photo: ['{personId}', '{photoId}'],
-    query: ['{searchId}', ''],
-    software: ['{packageId}', ''],
-  };
-  return Object.entries(proto.objectKeys).map(([what, key]) => [
-    what,
-    code((key as (...ids: string[]) => string)('{tenantId}', ...(ids[what] ?? []))),
-  ]);
-}
+/** The parameters of each key's function are the names of its parts. */
+const objectRows = (): string[][] =>
+  Object.entries(proto.objectKeys).map(([what, key]) => {
+    const names = /^\(([^)]*)\)/.exec(String(key))?.[1]?.match(/\w+/g) ?? [];
+    return [what, code((key as (...parts: string[]) => string)(...names.map((name) => `{${name}}`)))];
+  });
 
 const services = (root: string): string[][] =>
   sources(root, 'proto/{dipper,star}/**/*.proto').flatMap(({ path, text }) => {
