@@ -1,4 +1,5 @@
 import { type Caller } from '@star/platform';
+import { lineOf } from './line-of';
 import type { Bucket } from './rate-limits';
 
 /** Calls per minute. */
@@ -34,4 +35,4 @@ export function bucketsOf(caller: Caller, limits: ApiLimits): readonly [Bucket, 
   ];
 }
 
-export const strangerBucket = (address: string): Bucket => ({ key: `rate:address:${address}`, perMinute: strangersPerMinute });
+export const strangerBucket = (address: string): Bucket => ({ key: `rate:address:${lineOf(address)}`, perMinute: strangersPerMinute });

@@ -4,7 +4,8 @@ import { accessOf, isAreaScoped, limitsOf } from '@stardipper/proto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ApiLimitsOf, bucketsOf, strangerBucket, usualApiLimits } from './api-limits';
 import { gatewayErrors } from './gateway.errors';
-import { countInFlight, type InFlight, type InFlightOptions } from './in-flight';
+import { countInFlight, type InFlight, type InFlightOptions, shareOf } from './in-flight';
+import { lineOf } from './line-of';
 import { type Bucket, countInMemory, type RateCounters, type Taken } from './rate-limits';
 import { routeOf } from './routes';
 import { dropSpoofed } from './spoofed-headers';
@@ -23,8 +24,9 @@ export interface EntranceOptions {
 /** How soon a refused client may try again: long enough that it does not add to the load. */
 const overloadedRetryS = 1;
 
-/** `..`, however it is written: what is passed on would be another address than the one that was checked. */
+/** `..`, however it is written, or a whole address: what is passed on would be another one than the one that was checked. */
 function leadsElsewhere(url: string): boolean {
+  if (!url.startsWith('/')) return true;
   const path = url.split('?', 1)[0] as string;
   try {
     return /\\|\/\.(?:\/|\.|$)|\.\.\//.test(path.includes('%') ? decodeURIComponent(path) : path);
@@ -43,6 +45,7 @@ export function guardEntrance(fastify: FastifyInstance, options: EntranceOptions
   const counters = options.counters ?? countInMemory();
   const told = measure(options.metrics);
   const inFlight = countInFlight({ onChange: told.inside, ...options.inFlight });
+  const ofOne = countInFlight(shareOf(options.inFlight));
   const calls = limitCalls(counters, options);
   fastify.addHook('onClose', () => counters.close());
   fastify.addHook('onRequest', async (request, reply) => {
@@ -59,12 +62,17 @@ export function guardEntrance(fastify: FastifyInstance, options: EntranceOptions
     const access = url === undefined ? undefined : accessOf(request.method, url);
     if (access === 'probe' || (access === undefined && !request.url.startsWith('/api/'))) return;
     const route = url === undefined ? undefined : routeOf(request.method, url);
-    const service = route?.service ?? 'none';
+    // Boxes that fetch large objects over slow lines take no room from people.
+    const objects = url?.startsWith('/objects/') ?? false;
+    const service = objects ? 'objects' : (route?.service ?? 'none');
     try {
       if (route) enter(inFlight, request, reply, service);
       if (access === undefined || access === 'public') {
         // The signature of an object's address is its permission, and its own limit.
-        if (!url?.startsWith('/objects/')) await calls.byAddress(reply, address);
+        if (!objects) {
+          await calls.byAddress(reply, address);
+          if (route) enter(ofOne, request, reply, service, lineOf(address));
+        }
       } else {
         const caller = await identify(request, options.verifier).catch(async (error: unknown) => {
           await calls.byAddress(reply, address);
@@ -73,6 +81,7 @@ export function guardEntrance(fastify: FastifyInstance, options: EntranceOptions
         // Who holds it on some area only is known to the service.
         if (!isAreaScoped(request.method, url ?? '')) requireAccess(caller, access);
         await calls.byCaller(reply, caller);
+        if (route) enter(ofOne, request, reply, service, caller.tenantId);
       }
       if (route) checkSize(request);
     } catch (error) {
@@ -83,9 +92,10 @@ export function guardEntrance(fastify: FastifyInstance, options: EntranceOptions
   });
 }
 
-function enter(inFlight: InFlight, request: FastifyRequest, reply: FastifyReply, service: string): void {
+/** @param whose counted for him alone */
+function enter(inFlight: InFlight, request: FastifyRequest, reply: FastifyReply, service: string, whose = ''): void {
   const { stream } = limitsOf(request.method, request.routeOptions.url ?? '');
-  const leave = inFlight.enter(service, stream);
+  const leave = inFlight.enter(`${service}${whose && ` of ${whose}`}`, stream);
   if (!leave) throw gatewayErrors.error('service.overloaded', { service, retryAfterS: overloadedRetryS });
   reply.raw.once('finish', leave);
   reply.raw.once('close', leave);

@@ -9,17 +9,28 @@ export interface InFlightOptions {
   readonly requests?: number;
   /** Open event streams of one service, which wait and cost little; 5,000 unless told. */
   readonly streams?: number;
+  /** Of both, what one tenant or one stranger's line may have; a quarter unless told. */
+  readonly share?: number;
   readonly onChange?: (service: string, kind: 'request' | 'stream', count: number) => void;
 }
 
-export function countInFlight({ requests = 500, streams = 5000, onChange }: InFlightOptions = {}): InFlight {
+const usual = { requests: 500, streams: 5000, share: 0.25 };
+
+/** The bounds for one alone: or else a single one who sends slowly, or never hangs up, keeps everybody out. */
+export function shareOf(options: InFlightOptions = {}): Pick<InFlightOptions, 'requests' | 'streams'> {
+  const { requests, streams, share } = { ...usual, ...options };
+  return { requests: Math.ceil(requests * share), streams: Math.ceil(streams * share) };
+}
+
+export function countInFlight({ requests = usual.requests, streams = usual.streams, onChange }: InFlightOptions = {}): InFlight {
   const counts = { request: new Map<string, number>(), stream: new Map<string, number>() };
   return {
     enter: (service, stream) => {
       const kind = stream ? 'stream' : 'request';
       const now = () => counts[kind].get(service) ?? 0;
       const set = (count: number) => {
-        counts[kind].set(service, count);
+        if (count === 0) counts[kind].delete(service);
+        else counts[kind].set(service, count);
         onChange?.(service, kind, count);
       };
       if (now() >= (stream ? streams : requests)) return undefined;

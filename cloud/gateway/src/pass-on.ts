@@ -1,4 +1,4 @@
-import { Transform } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
 import { type Metrics, requestErrors } from '@star/platform';
 import { sendProblem } from '@star/platform/nest';
@@ -6,6 +6,7 @@ import { limitsOf } from '@stardipper/proto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import CircuitBreaker from 'opossum';
 import { gatewayErrors } from './gateway.errors';
+import { backwards, onwards } from './onward-headers';
 import { routes, type ServiceName, serviceNames } from './routes';
 
 export type Upstreams = Readonly<Record<ServiceName, string>>;
@@ -26,7 +27,8 @@ type Pass = (answer: () => void, fail: (error: Error) => void) => void;
 /** Passes every route of the policy table on to its service; bodies and server-sent events are streamed. No other path exists. */
 export async function passOn(app: FastifyInstance, { upstreams, metrics, breaker, timeoutMsOf }: PassOnOptions): Promise<void> {
   const timeoutOf = timeoutMsOf ?? ((method, path) => limitsOf(method, path).timeoutMs);
-  const breakers = breakersOf(breaker?.pauseMs ?? 2000, metrics);
+  const pauseMs = breaker?.pauseMs ?? 2000;
+  const breakers = breakersOf(pauseMs, metrics);
   await app.register(async (scope) => {
     await scope.register(replyFrom, { http: {}, disableCache: true, disableRequestLogging: true });
     // Bodies pass unread; parsing them is the services' affair.
@@ -44,7 +46,7 @@ export async function passOn(app: FastifyInstance, { upstreams, metrics, breaker
         handler: (request, reply) =>
           through(
             breakers[route.service],
-            { service: route.service, upstream: upstreams[route.service], timeoutMs: timeoutOf(route.method, route.path) },
+            { service: route.service, upstream: upstreams[route.service], timeoutMs: timeoutOf(route.method, route.path), pauseMs },
             request,
             reply,
           ),
@@ -72,7 +74,14 @@ interface Way {
   readonly service: ServiceName;
   readonly upstream: string;
   readonly timeoutMs: number;
+  readonly pauseMs: number;
 }
+
+/**
+ * What is told of the service: it could not be reached, or did not answer a request that had come in whole. Everything else is
+ * the client's doing (a body broken off, headers that cannot be passed on), and must not close the service to all others.
+ */
+class Unanswered extends Error {}
 
 async function through(
   breaker: CircuitBreaker<[Pass], void>,
@@ -81,30 +90,47 @@ async function through(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const [path] = request.url.split('?', 1);
+  letOthersTry(breaker, request, way.pauseMs);
   try {
     await breaker.fire((answer, fail) => {
+      // Hung up: nobody is left to be answered, and the breaker must not wait for what it will never be told.
+      reply.raw.once('close', () => fail(new Error('the client hung up')));
       // The query is added from the request as it is.
       reply.from(`${way.upstream}${path}`, {
         timeout: way.timeoutMs,
         // Who asked decides whether to ask again; asking ten times for one request is how a tired service is finished off.
         retryDelay: () => null,
+        rewriteRequestHeaders: onwards,
+        rewriteHeaders: backwards,
         onResponse: (_request, _reply, answered) => {
           answer();
-          void reply.send((answered as unknown as { stream: NodeJS.ReadableStream }).stream);
+          const { stream } = answered as unknown as { stream: Readable };
+          // Nobody reads it any more, and an answer left unread keeps its line to the service.
+          if (reply.raw.destroyed) stream.destroy();
+          else void reply.send(stream);
         },
-        onError: (_reply, { error }) => fail(error),
+        onError: (_reply, { error }) =>
+          fail(request.raw.complete && !isTooLarge(error.cause) ? new Unanswered(error.message, { cause: error }) : error),
       });
     });
   } catch (error) {
-    sendProblem(outward(error, way.service), request, reply);
+    if (!reply.raw.destroyed) sendProblem(outward(error, way.service), request, reply);
   }
   return reply;
+}
+
+/** The one request that is let through to see whether a service is back tells nothing while its body is still on its way. */
+function letOthersTry(breaker: CircuitBreaker<[Pass], void>, request: FastifyRequest, pauseMs: number): void {
+  if (!breaker.halfOpen || !breaker.pendingClose) return;
+  setTimeout(() => {
+    if (breaker.halfOpen && !request.raw.complete) breaker.close();
+  }, pauseMs).unref();
 }
 
 /** A service that never answered, could not be reached, or is being left alone: all of it may be over at the next try. */
 function outward(error: unknown, service: ServiceName): Error {
   if (CircuitBreaker.isOurError(error as Error)) return gatewayErrors.error('service.unavailable', { service, retryAfterS: 2 }, error);
-  const { statusCode, cause } = error as Error & { statusCode?: number };
+  const { statusCode, cause } = (error instanceof Unanswered ? error.cause : error) as Error & { statusCode?: number };
   if (isTooLarge(cause)) return cause;
   return gatewayErrors.error(statusCode === 504 ? 'service.timeout' : 'service.unavailable', { service }, error);
 }
@@ -123,8 +149,7 @@ function breakersOf(resetTimeout: number, metrics?: Metrics): Readonly<Record<Se
       rollingCountTimeout: 10_000,
       resetTimeout,
       rollingPercentilesEnabled: false,
-      // A body that is too large is its sender's fault.
-      errorFilter: (error: Error) => isTooLarge(error.cause),
+      errorFilter: (error: Error) => !(error instanceof Unanswered),
     });
     open?.set({ service }, 0);
     breaker.on('open', () => open?.set({ service }, 1));

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request as rawRequest, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -73,7 +73,7 @@ beforeAll(async () => {
   devicesPort = (unused.address() as AddressInfo).port;
   unused.close();
   metrics = createMetrics({ service: 'test', process: false });
-  ({ made: app, base } = await open({ metrics, inFlight: { requests: 3, streams: 2 } }));
+  ({ made: app, base } = await open({ metrics, inFlight: { requests: 3, streams: 2, share: 1 } }));
 });
 afterAll(async () => {
   await app.close();
@@ -147,12 +147,25 @@ describe('what is passed on', () => {
       '/objects/..x/y',
       '/objects/a%2f..%2fb',
       '/objects/%5cx',
+      'http://elsewhere.test/objects/x',
     ]) {
       expect([path, (await raw('GET', path, headers)).status]).toEqual([path, 404]);
     }
     expect(seen).toEqual([]);
     expect((await raw('GET', '/objects/a..b/.c/d?x=/../y', {})).status).toBe(200);
     expect(seen[0]?.request.url).toBe('/objects/a..b/.c/d?x=/../y');
+  });
+
+  it('is nothing that is between the client and us, and no word of a body that is not passed on', async () => {
+    const { authorization } = await bearer();
+    const spoken = await say(
+      `GET /api/v1/people HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\nconnection: close, x-forwarded-for\r\n` +
+        'trailer: x\r\nte: gzip\r\nupgrade: h2c\r\ncontent-type: text/plain\r\ncontent-length: 17\r\n\r\nGET /metrics HTTP',
+    );
+    expect(spoken).toMatch(/^HTTP\/1\.1 200/);
+    const { headers } = seen[0]?.request ?? {};
+    expect(headers).toMatchObject({ authorization, 'x-forwarded-for': '127.0.0.1' });
+    for (const name of ['trailer', 'te', 'upgrade', 'content-type', 'content-length']) expect(headers).not.toHaveProperty(name);
   });
 
   it('is events as they come, not when the stream ends, and they end with their reader', async () => {
@@ -261,6 +274,82 @@ describe('services in trouble', () => {
     expect(seen).toHaveLength(12);
   });
 
+  it('are not given up for what clients do: broken bodies, headers nobody can pass on', async () => {
+    const own = await open();
+    const post = 'POST /realms/star/token HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf';
+    const get = (url: string) => say(`GET ${url} HTTP/1.1\r\nhost: x\r\ntrailer: x\r\nconnection: close\r\n\r\n`, own.base);
+    for (let n = 0; n < 12; n++) {
+      hangUp(post, own.base);
+      expect(await get('/realms/star/x')).toMatch(/^HTTP\/1\.1 200/);
+      expect(await get('http://x/realms/star/x')).toMatch(/^HTTP\/1\.1 404/);
+    }
+    while (seen.filter(({ request }) => request.method === 'POST').length < 12) await sleep(5);
+    expect(await get('/realms/star/x')).toMatch(/^HTTP\/1\.1 200/);
+    await own.made.close();
+  });
+
+  it.each([
+    ['hangs up', 'GET /api/v1/edges HTTP/1.1\r\nhost: x\r\n', true],
+    ['sends slowly', 'POST /api/v1/provisioning-keys HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n', false],
+  ])('are asked again when the one who was let through to see %s', async (_, head, hangsUp) => {
+    const own = await open();
+    const headers = await bearer();
+    const ask = async () => (await fetch(`${own.base}/api/v1/edges`, { headers })).status;
+    for (let n = 0; n < 12; n++) expect(await ask()).toBe(503);
+    let arrived = 0;
+    let answers = false;
+    const back = createServer((_request, response) => {
+      arrived += 1;
+      if (answers) response.end('{}');
+    }).listen(devicesPort, '127.0.0.1');
+    await once(back, 'listening');
+    const first: ReturnType<typeof connect>[] = [];
+    while (arrived === 0) {
+      first.push(write(`${head}authorization: ${headers.authorization}\r\n\r\n${hangsUp ? '' : '{'}`, own.base));
+      await sleep(50);
+    }
+    answers = true;
+    if (hangsUp) for (const each of first) each.destroy();
+    let status = 0;
+    for (let tries = 0; tries < 100 && status !== 200; tries++) {
+      status = await ask();
+      await sleep(20);
+    }
+    expect(status).toBe(200);
+    for (const each of first) each.destroy();
+    back.closeAllConnections();
+    back.close();
+    await own.made.close();
+  });
+
+  it('are not kept from others by one tenant or one stranger, nor from people by who fetches objects', async () => {
+    const counted = createMetrics({ service: 'test', process: false });
+    const own = await open({ inFlight: { requests: 8 }, metrics: counted });
+    const waiting: ServerResponse[] = [];
+    answer = (request, response) => {
+      if (request.url?.startsWith('/realms')) response.end('{}');
+      else waiting.push(response);
+    };
+    const ask = (path: string, headers?: Record<string, string>) => fetch(`${own.base}${path}`, { headers: headers ?? {} });
+    const headers = await bearer();
+    const hers = [ask('/api/v1/people', headers), ask('/api/v1/people', headers)];
+    const objects = Array.from({ length: 8 }, () => ask('/objects/x'));
+    while (waiting.length < 10) await sleep(5);
+    expect(await problem(await ask('/api/v1/people', headers))).toMatchObject({ status: 503, code: 'service.overloaded' });
+    expect((await ask('/objects/x')).status).toBe(503);
+    const { token } = await tokens.issue({ tenantId: randomUUID(), userId: randomUUID(), username: 'wei', roles: ['operator'] });
+    const others = ask('/api/v1/people', { authorization: `Bearer ${token}` });
+    const slow = [1, 2].map(() => write('POST /realms/star/token HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n', own.base));
+    while (!/in_flight\{service="tenants",kind="request".*\} 2/.test(await counted.registry.metrics())) await sleep(5);
+    expect((await ask('/realms/star/x')).status).toBe(503);
+    while (waiting.length < 11) await sleep(5);
+    for (const response of waiting) response.end('{}');
+    expect((await Promise.all([...hers, ...objects, others])).every(({ status }) => status === 200)).toBe(true);
+    for (const each of slow) each.destroy();
+    while ((await ask('/realms/star/x')).status !== 200) await sleep(5);
+    await own.made.close();
+  });
+
   it('are not given more at once than they bear; event streams have a bound of their own', async () => {
     const waiting: ServerResponse[] = [];
     answer = (request, response) => {
@@ -331,6 +420,19 @@ it('describes all services together', async () => {
   const description = (await (await fetch(`${base}/api/openapi.json`)).json()) as { paths: object };
   expect(Object.keys(description.paths).sort()).toEqual(['/of/0', '/of/1', '/of/2']);
 });
+
+/** Bytes as they are, with the line left open. */
+function write(text: string, to = base) {
+  const { hostname, port } = new URL(to);
+  const socket = connect(Number(port), hostname, () => socket.write(text));
+  return socket.on('error', () => undefined);
+}
+const hangUp = (text: string, to: string) => {
+  const socket = write(text, to);
+  setTimeout(() => socket.destroy(), 50);
+};
+/** What is answered until the line is closed. */
+const say = async (text: string, to = base) => (await buffer(write(text, to))).toString('latin1');
 
 /** As written: `fetch` tidies addresses up before it sends them. */
 async function raw(method: string, path: string, headers: Record<string, string>): Promise<{ status: number | undefined }> {
