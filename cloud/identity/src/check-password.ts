@@ -1,6 +1,6 @@
 import type { IdentityDeps } from './deps';
 import { lockMs } from './lock-out';
-import { countTry, forgetFailures, forgiveTry, lockedUntil, lockUntil, sweepFailures } from './lock-out.store';
+import { countTry, forgetFailures, forgiveTry, keepFailure, lockedUntil, lockUntil, sweepFailures } from './lock-out.store';
 import { verifyPassword } from './password';
 import { nameHash } from './user-admin';
 import { findUserByName, type UserRow } from './users.store';
@@ -55,6 +55,8 @@ export async function checkPassword(
   });
   if (!refusal && user) return user;
   if (user) await auditLogIn(deps, user, 'session.refused');
+  // As long as writing to the audit log takes, or the time would tell that there is no such user.
+  else if (refusal?.why === 'wrong') await deps.database.system('log in', (tx) => keepFailure(tx, nameHash(input.username)));
   return refusal ?? { why: 'wrong' };
 }
 

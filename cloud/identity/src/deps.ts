@@ -1,4 +1,4 @@
-import type { Audit, Database, EndTokens, SigningKey } from '@star/platform';
+import type { Audit, Database, EndTokens, IsTokenGood, SigningKey } from '@star/platform';
 
 export interface IdentityDeps {
   readonly database: Database;
@@ -7,6 +7,7 @@ export interface IdentityDeps {
   readonly issuer: string;
   readonly signingKey: SigningKey;
   readonly endTokens: EndTokens;
+  readonly isTokenGood: IsTokenGood;
   /** 32 bytes: signs cookies and seals the secrets of authenticators. */
   readonly secret: Buffer;
   /** Where the console's log-in and log-out may lead back to. */

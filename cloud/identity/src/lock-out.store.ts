@@ -24,6 +24,10 @@ export const lockedUntil = async (tx: Tx, usernameSha256: string): Promise<Date 
     ])
   )[0]?.locked_until_at;
 
+/** Writes what is there: a transaction like any other that writes. */
+export const keepFailure = (tx: Tx, usernameSha256: string): Promise<number> =>
+  tx.execute('UPDATE identity.log_in_failures SET failures = failures WHERE username_sha256 = $1', [usernameSha256]);
+
 /** Takes back what `countTry` counted, and the lock that came of it. */
 export const forgiveTry = (tx: Tx, usernameSha256: string): Promise<number> =>
   tx.execute(

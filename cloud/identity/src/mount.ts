@@ -17,7 +17,8 @@ export function createRealm(deps: IdentityDeps): {
 } {
   const issuer = new URL(deps.issuer);
   const provider = createProvider(deps);
-  const verifier = createTokenVerifier({ issuer: deps.issuer, audience: tokenAudience, keys: { keys: [publicPart(deps.signingKey)] } });
+  const keys = { keys: [publicPart(deps.signingKey)] };
+  const verifier = createTokenVerifier({ issuer: deps.issuer, audience: tokenAudience, keys, isGood: deps.isTokenGood });
   const standard = provider.callback();
   const logIn = createLogInPages(deps, provider);
   const account = createAccountPages(deps, provider);

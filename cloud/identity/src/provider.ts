@@ -66,6 +66,9 @@ function configuration(deps: IdentityDeps): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
+      // Nobody's way in, and what strangers push or prove there would be kept.
+      pushedAuthorizationRequests: { enabled: false },
+      dPoP: { enabled: false },
       // Ours: the provider's own takes no token that is meant for an API.
       userinfo: { enabled: false },
       revocation: { enabled: true },
@@ -96,7 +99,9 @@ function configuration(deps: IdentityDeps): Configuration {
       IdToken: sessionTtlS,
       Interaction: interactionTtlS,
       RefreshToken: sessionTtlS,
-      Session: sessionTtlS,
+      // Kept again whenever its browser comes by, which makes it no longer.
+      Session: (_ctx, { loginTs }) =>
+        loginTs === undefined ? sessionTtlS : Math.max(1, Math.floor(loginTs + sessionTtlS - deps.now().getTime() / 1000)),
     },
     interactions: { url: (_ctx, interaction) => `${new URL(deps.issuer).pathname}/log-in/${interaction.uid}` },
     renderError: pages.failed,

@@ -1,10 +1,11 @@
 /** What the embedded provider does beyond the contract. Real: PostgreSQL, HTTP, tokens, scrypt. Only the clock is ours. */
 import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
-import { oidcClients } from '@star/platform';
+import { type Database, oidcClients } from '@star/platform';
 import { Browser, codeOf, newPkce, OidcClient, totpCode, totpSecretOf } from '@star/platform/test-kit';
 import type { AdapterPayload } from 'oidc-provider';
 import { createOidcAdapter } from '../src/oidc-adapter';
+import { checkPassword } from '../src/check-password';
 import { openWorld, redirectUri, type World } from './world';
 
 const password = 'correct horse 7';
@@ -83,14 +84,34 @@ describe('sessions', () => {
   });
 
   it('end after a working day, however often they were refreshed', async () => {
+    const { userId, username } = await aUser();
+    const browser = new Browser();
+    const { body } = await client.logIn(browser, username, password);
+    const hers = 'FROM identity.oidc_records WHERE user_id = $1';
+    expect(await count(`SELECT count(*)::int AS n ${hers}`, userId)).toBeGreaterThan(0);
+    // Longer ago than anything another test has left: at most twenty records go at a time, the oldest first.
+    await world.database.db.system('test', (tx) =>
+      tx.execute("UPDATE identity.oidc_records SET expires_at = now() - interval '10 years' WHERE user_id = $1", [userId]),
+    );
+    expect((await client.refresh(body.refresh_token)).body.error).toBe('invalid_grant');
+    expect((await browser.get(client.authorizationUrl(newPkce()))).status).toBe(200);
+    // Beginning a log-in swept what had expired.
+    expect(await count(`SELECT count(*)::int AS n ${hers}`, userId)).toBe(0);
+  });
+
+  it('end after a working day, also in a browser that comes by all the time', async () => {
     const { username } = await aUser();
     const browser = new Browser();
     const { body } = await client.logIn(browser, username, password);
-    await world.database.db.system('test', (tx) => tx.execute("UPDATE identity.oidc_records SET expires_at = now() - interval '1 day'"));
-    expect((await client.refresh(body.refresh_token)).body.error).toBe('invalid_grant');
+    const hour = 3_600_000;
+    world.nowMs = nowMs + 6 * hour;
+    codeOf(await browser.get(client.authorizationUrl(newPkce())));
+    world.nowMs = nowMs + 11.9 * hour;
+    codeOf(await browser.get(client.authorizationUrl(newPkce())));
+    world.nowMs = nowMs + 12.1 * hour;
     expect((await browser.get(client.authorizationUrl(newPkce()))).status).toBe(200);
-    // Beginning a log-in swept what had expired, at most twenty records at a time.
-    expect(await count("SELECT count(*)::int AS n FROM identity.oidc_records WHERE expires_at < now() AND kind = 'RefreshToken'")).toBe(0);
+    expect((await browser.get(`${world.issuer}/account`)).status).toBe(401);
+    expect((await client.refresh(body.refresh_token)).body.error).toBe('invalid_grant');
   });
 
   it('of one tenant are changed by a transaction of that tenant only', async () => {
@@ -380,7 +401,40 @@ describe('my account', () => {
     await act(browser, { do: 'everywhere' });
     expect((await client.refresh(program.body.refresh_token, oidcClients.cli)).status).toBe(400);
     expect((await browser.get(`${world.issuer}/account`)).status).toBe(401);
+    const who = await fetch(client.endpoint('userinfo'), { headers: { authorization: `Bearer ${program.body.access_token}` } });
+    expect(who.status).toBe(401);
   });
+});
+
+it('has no ways in that nobody uses, and keeps nothing for strangers who try them', async () => {
+  const description = await (await fetch(`${world.issuer}/.well-known/openid-configuration`)).text();
+  expect(description).not.toMatch(/pushed_authorization|dpop|"plain"|device_|introspection/);
+  const pushed = new URL(client.authorizationUrl(newPkce())).searchParams;
+  expect((await fetch(`${world.issuer}/request`, { method: 'POST', body: pushed })).status).toBe(404);
+  expect(await count("SELECT count(*)::int AS n FROM identity.oidc_records WHERE kind = 'PushedAuthorizationRequest'")).toBe(0);
+});
+
+it('works as long for a name that nobody has as for one that somebody has: as many transactions', async () => {
+  const { username } = await aUser();
+  const transactionsFor = async (name: string) => {
+    let transactions = 0;
+    const { db } = world.database;
+    const counted: Database = {
+      ...db,
+      system: (...args) => {
+        transactions += 1;
+        return db.system(...args);
+      },
+      tenant: (...args) => {
+        transactions += 1;
+        return db.tenant(...args);
+      },
+    };
+    const deps = { database: counted, now: () => new Date(), audit: async () => undefined };
+    expect(await checkPassword(deps, { username: name, password: 'wrong' })).toEqual({ why: 'wrong' });
+    return transactions;
+  };
+  expect(await transactionsFor(`nobody-${randomUUID()}`)).toBe(await transactionsFor(username));
 });
 
 it('tells the audit who came in and who was refused', async () => {

@@ -53,6 +53,7 @@ export async function openWorld(scheme: 'http' | 'https' = 'http'): Promise<Worl
       issuer,
       signingKey,
       endTokens: endTokens({ cache }),
+      isTokenGood: isTokenGood({ database: database.db, cache }),
       secret: Buffer.alloc(32, 7),
       redirectUris: [redirectUri],
       now: () => new Date(world.nowMs ?? Date.now()),

@@ -83,6 +83,7 @@ async function openOwnRealm(settings: AppSettings, database: Database, cache: Ca
         issuer,
         signingKey,
         endTokens: endTokens({ cache }),
+        isTokenGood: isTokenGood({ database, cache }),
         secret,
         redirectUris: consoleAddresses(settings.STAR_PUBLIC_URL),
         now: () => new Date(),
