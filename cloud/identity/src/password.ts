@@ -20,6 +20,23 @@ interface Parameters {
   readonly p: number;
 }
 
+/** Each holds one of Node's four threads: a flood of log-ins waits by itself, not in front of every file and name to be looked up. */
+const atOnce = 2;
+let running = 0;
+const waiting: (() => void)[] = [];
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (running < atOnce) running += 1;
+  else await new Promise<void>((go) => waiting.push(go));
+  try {
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else running -= 1;
+  }
+}
+
 function derive(password: string, salt: Buffer, { N, r, p }: Parameters): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     // Composed and decomposed letters look the same on the keyboard, so they must hash the same.
@@ -32,7 +49,7 @@ function derive(password: string, salt: Buffer, { N, r, p }: Parameters): Promis
 /** `scrypt$N$r$p$salt$hash`, base64url. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16);
-  const key = await derive(password, salt, cost);
+  const key = await inTurn(() => derive(password, salt, cost));
   return ['scrypt', cost.N, cost.r, cost.p, salt.toString('base64url'), key.toString('base64url')].join('$');
 }
 
@@ -41,7 +58,7 @@ export async function verifyPassword(password: string, stored: string | null | u
   const [scheme, N, r, p, salt, hash] = (stored ?? nobody).split('$');
   const expected = Buffer.from(hash ?? '', 'base64url');
   if (scheme !== 'scrypt' || expected.length !== keyBytes) return false;
-  const key = await derive(password, Buffer.from(salt ?? '', 'base64url'), { N: Number(N), r: Number(r), p: Number(p) });
+  const key = await inTurn(() => derive(password, Buffer.from(salt ?? '', 'base64url'), { N: Number(N), r: Number(r), p: Number(p) }));
   return timingSafeEqual(key, expected) && typeof stored === 'string';
 }
 

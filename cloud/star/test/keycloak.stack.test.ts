@@ -1,10 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { identityMigrations } from '@star/identity';
-import { createLogger, openLocalCache, writeEvent } from '@star/platform';
+import { type Cache, createLogger, oidcClients, writeEvent } from '@star/platform';
 import { OidcClient, type TestDatabase, testDatabase } from '@star/platform/test-kit';
-import { createTenants, tenantsMigrations } from '@star/tenants';
+import { createTenants, type Tenants, tenantsMigrations } from '@star/tenants';
 import { type RunningKeycloak, startKeycloak, whyNoKeycloak } from '../../../tools/stack/keycloak';
-import { issuerOf, openIdentity } from '../src/identity';
+import { openCache } from '../src/base';
+import { type Identity, issuerOf, openIdentity } from '../src/identity';
 import { type AppSettings } from '../src/settings';
+import { aUser, endingChanges, soon, verdict } from './support/token-ends';
 
 const consoleUrl = 'http://127.0.0.1:1';
 const missing = whyNoKeycloak();
@@ -14,6 +17,13 @@ if (missing) console.warn(missing);
 (missing ? describe.skip : describe)('Star with a Keycloak', () => {
   let keycloak: RunningKeycloak;
   let database: TestDatabase;
+  let settings: AppSettings;
+  /** Two replicas, who hear of each other through the database. */
+  let caches: Cache[];
+  let identity: Identity;
+  let other: Identity;
+  let tenants: Tenants;
+  let client: OidcClient;
 
   beforeAll(async () => {
     keycloak = await startKeycloak(consoleUrl);
@@ -21,26 +31,31 @@ if (missing) console.warn(missing);
       { service: 'identity', folder: identityMigrations },
       { service: 'tenants', folder: tenantsMigrations },
     ]);
-  }, 300_000);
-  afterAll(async () => {
-    await database?.close();
-    await keycloak?.stop();
-  });
-
-  it('opens a tenant once, whose administrator logs in there and makes users', async () => {
-    const settings = {
+    settings = {
       STAR_PUBLIC_URL: consoleUrl,
       STAR_KEYCLOAK_URL: keycloak.url,
       STAR_KEYCLOAK_REALM: 'star',
       STAR_KEYCLOAK_SECRET: keycloak.adminSecret,
     } as AppSettings;
-    const identity = await openIdentity(settings, database.db, await openLocalCache(), createLogger({ service: 'test', level: 'silent' }));
-    const tenants = createTenants({ database: database.db, writeEvent, identity: identity.admin, endTokens: identity.endTokens });
+    const log = createLogger({ service: 'test', level: 'silent' });
+    caches = await Promise.all([1, 2].map(() => openCache(settings, database.db, log)));
+    const [first, second] = caches as [Cache, Cache];
+    identity = await openIdentity(settings, database.db, first, log);
+    other = await openIdentity(settings, database.db, second, log);
+    tenants = createTenants({ database: database.db, writeEvent, identity: identity.admin, endTokens: identity.endTokens });
+    client = new OidcClient(issuerOf(settings), `${consoleUrl}/`);
+  }, 300_000);
+  afterAll(async () => {
+    await Promise.all((caches ?? []).map((each) => each.close()));
+    await database?.close();
+    await keycloak?.stop();
+  });
+
+  it('opens a tenant once, whose administrator logs in there and makes users', async () => {
     const input = { name: 'Two Courts', admin: { username: 'guo', displayName: 'Guo Lin', password: 'first secret' } };
     const opened = await tenants.createTenant(input, { ifAbsent: true });
     expect(await tenants.createTenant(input, { ifAbsent: true })).toEqual({ ...opened, created: false });
 
-    const client = new OidcClient(issuerOf(settings), `${consoleUrl}/`);
     const { body } = await client.password('guo', 'first secret');
     const guo = await identity.verifier.verify(body.access_token ?? '');
     expect(guo).toMatchObject({ tenantId: opened.tenantId, userId: opened.adminId });
@@ -49,5 +64,44 @@ if (missing) console.warn(missing);
     expect((await tenants.readUsers(guo, { limit: 10 })).items.map(({ username }) => username)).toEqual(['guo', 'lin']);
     const stranger = { ...guo, tenantId: '99999999-9999-4999-8999-999999999999' };
     await expect(tenants.readUser(stranger, lin.id)).rejects.toMatchObject({ code: 'user.not_found' });
+  });
+
+  it('ends tokens in every replica at once with every change that takes something from a user, and nobody else’s', async () => {
+    const input = { name: 'Three Courts', admin: { username: 'wei', displayName: 'Wei', password: 'first secret' } };
+    const { tenantId, adminId } = await tenants.createTenant(input);
+    const admin = { tenantId, userId: adminId, username: 'wei', roles: ['tenant-admin'] };
+    const logIn = async ({ username, password }: { username: string; password: string }) => {
+      const { body } = await client.password(username, password);
+      return { access: body.access_token ?? '', refresh: body.refresh_token ?? '' };
+    };
+    const both = (token: string) => Promise.all([verdict(identity, token), verdict(other, token)]);
+    const theirs = await logIn(await aUser(identity, tenantId));
+    for (const [what, change] of endingChanges(tenants)) {
+      const her = await aUser(identity, tenantId);
+      const { access, refresh } = await logIn(her);
+      expect([what, await both(access)]).toEqual([what, ['good', 'good']]);
+      await change(admin, her.userId);
+      expect([what, await verdict(identity, access)]).toEqual([what, 'auth.token_expired']);
+      await soon(async () => (await verdict(other, access)) === 'auth.token_expired');
+      // Keycloak's tokens tell whole seconds: what was issued in that of the change is not told from what came before it.
+      await sleep(1_100);
+      const next = await client.refresh(refresh, oidcClients.cli);
+      if (what !== 'loses a role') expect([what, next.body.error]).toEqual([what, 'invalid_grant']);
+      else {
+        expect(await both(next.body.access_token ?? '')).toEqual(['good', 'good']);
+        expect((await other.verifier.verify(next.body.access_token ?? '')).roles).not.toContain('operator');
+      }
+      if (what.includes('everywhere')) expect([what, await both((await logIn(her)).access)]).toEqual([what, ['good', 'good']]);
+    }
+    expect(await both(theirs.access)).toEqual(['good', 'good']);
+  });
+
+  it('shows a tenant’s people no permission of the platform’s, whatever roles Keycloak was told to give them', async () => {
+    const input = { name: 'Four Courts', admin: { username: 'qin', displayName: 'Qin', password: 'first secret' } };
+    const { adminId } = await tenants.createTenant(input);
+    await identity.admin.setRoles(adminId, ['platform-operator', 'viewer']);
+    const qin = await identity.verifier.verify((await client.password('qin', 'first secret')).body.access_token ?? '');
+    expect(qin.roles).not.toContain('platform-operator');
+    expect((await tenants.whoAmI(qin)).permissions).not.toContain('tenants.write');
   });
 });

@@ -105,6 +105,15 @@ it('are made with a temporary password that is told once, and listed', async () 
   expect(JSON.stringify(log.body)).not.toContain(body.password);
 });
 
+it('are told of no permission that the guards would not let them use, whatever a provider was made to say of their roles', async () => {
+  const roles = ['platform-operator', 'viewer'];
+  const { userId } = await identity.createUser({ tenantId: east.tenantId, username: aName(), displayName: 'x', roles });
+  const me = (await request(await tokenOf(east.tenantId, userId, roles), 'GET', '/me')).body;
+  expect(me.permissions).toContain('searches.read');
+  expect(me.permissions).not.toContain('tenants.read');
+  expect(me.roles).toEqual(['viewer']);
+});
+
 it('have names that nobody else has', async () => {
   const { body } = await create(west);
   const username = String(body.username).toUpperCase();

@@ -1,5 +1,5 @@
 import { type Caller, identityErrors } from '@star/platform';
-import { type Me, maxGrantedAreas, permissionsOf } from '@stardipper/proto';
+import { type Me, maxGrantedAreas, permissionsOf, rolesWithin } from '@stardipper/proto';
 import type { TenantsDeps } from '../deps';
 import { grantedTo } from '../grants/area-access.store';
 import { findTenantName } from '../tenant.store';
@@ -14,7 +14,9 @@ export const whoAmI =
     }));
     const user = await deps.identity.findUser({ userId: caller.userId });
     if (user?.tenantId !== caller.tenantId || tenantName === undefined) throw identityErrors.error('user.not_found');
-    const { tenantId, username, displayName, roles } = user;
+    const { tenantId, username, displayName } = user;
+    // As the guards take them, whatever the provider was made to say.
+    const roles = rolesWithin(tenantId, user.roles);
     const onAreas = granted.map((each) => ({ areaId: each.area_id, permissions: [...permissionsOf(each.roles)] }));
     const permissions = [...permissionsOf(roles)];
     return { id: user.userId, tenantId, tenantName, username, displayName, roles: [...roles], permissions, onAreas };
