@@ -20,6 +20,7 @@ export * from './rest/deletions';
 export * from './rest/retention';
 export * from './rest/settings';
 export * from './rest/tenants';
+export * from './rest/username';
 export * from './rest/users';
 export * from './rpc';
 export * from './spans';

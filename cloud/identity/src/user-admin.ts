@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type IdentityAdmin, identityErrors, type Tx, type User } from '@star/platform';
+import { type IdentityAdmin, identityErrors, isUsername, type Tx, type User } from '@star/platform';
 import type { IdentityDeps } from './deps';
 import { endSessionsOf } from './end-sessions';
 import { forgetFailures } from './lock-out.store';
@@ -20,6 +20,7 @@ import {
 } from './users.store';
 
 const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+/** Of every user there is, also from before names were held to more. */
 const username = /^[\p{L}\p{N}._@-]{1,64}$/u;
 
 /** Users in the schema `identity`, for the provider of this package. */
@@ -33,7 +34,7 @@ export function createUserAdmin(deps: Pick<IdentityDeps, 'database'>): IdentityA
     });
   return {
     createUser: async (user, within) => {
-      if (!username.test(user.username)) throw identityErrors.error('user.username_invalid');
+      if (!isUsername(user.username)) throw identityErrors.error('user.username_invalid');
       if (user.password !== undefined) checkNewPassword(user.password);
       const known = async (tx: Tx) => {
         const found = await findUserByName(tx, user.username);

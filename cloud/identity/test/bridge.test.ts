@@ -209,6 +209,12 @@ describe.each(['feishu', 'wechat'])('%s as an OpenID provider', (name) => {
     const code = (await walk(name, challenge)).back.searchParams.get('code');
     expect(await redeem(name, code, { code_verifier: 'wrong' })).toMatchObject({ status: 400, body: { error: 'invalid_grant' } });
     expect((await redeem(name, code, { code_verifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk' })).status).toBe(200);
+    // Somebody took the challenge out on its way: Keycloak sent one (RFC 9700, 2.1.1).
+    const bare = (await walk(name)).back.searchParams.get('code');
+    expect(await redeem(name, bare, { code_verifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk' })).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_grant' },
+    });
   });
 });
 

@@ -1,6 +1,7 @@
 /** Tenants as the provider sees them. */
 
 import { z } from 'zod';
+import { isUsername } from './username';
 
 const id = z.uuid().toLowerCase();
 const time = z.iso.datetime({ offset: true });
@@ -20,7 +21,7 @@ export const createTenant = z.strictObject({
   /** Of the first area. */
   firstArea: z.string().trim().min(1).max(120).optional(),
   admin: z.strictObject({
-    username: z.string().regex(/^[\p{L}\p{N}._@-]{1,64}$/u),
+    username: z.string().refine(isUsername),
     displayName: z.string().trim().min(1).max(120),
     password: z.string().min(8).max(256),
   }),

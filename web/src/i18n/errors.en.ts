@@ -10,7 +10,8 @@ export const errors = {
   analytics_unavailable: 'Star is starting or under repair. Try again shortly.',
   internal: 'Something went wrong inside Star. Support finds it by the time and your user name.',
   user_username_taken: 'The user name {username} is taken.',
-  user_username_invalid: 'A user name has 1 to 64 letters, digits and . _ @ - and no spaces.',
+  user_username_invalid:
+    'A user name has 1 to 64 letters, digits and . _ @ - and no spaces. Full-width letters, and letters of two alphabets that look alike, are not taken.',
   user_not_found: 'This user does not exist.',
   user_password_refused: 'A password needs {atLeast} to {atMost} characters.',
   user_last_admin: 'The last administrator of a tenant must stay.',

@@ -10,7 +10,7 @@ export const errors = {
   analytics_unavailable: 'Star 正在启动或维护，请稍后重试。',
   internal: 'Star 内部出错。技术支持可按时间和用户名查到原因。',
   user_username_taken: '用户名 {username} 已被占用。',
-  user_username_invalid: '用户名由 1 至 64 个字母、数字及 . _ @ - 组成，不含空格。',
+  user_username_invalid: '用户名由 1 至 64 个字母、数字及 . _ @ - 组成，不含空格；不接受全角字母，也不接受混用的形似字母。',
   user_not_found: '该用户不存在。',
   user_password_refused: '密码需要 {atLeast} 至 {atMost} 个字符。',
   user_last_admin: '必须保留租户的最后一位管理员。',

@@ -48,8 +48,10 @@ async function redeem(service: Service, request: FastifyRequest): Promise<{ pers
   const grant = granted.safeParse(await seal.open(`${name}.code`, input.data.code));
   if (!grant.success || input.data.redirect_uri !== redirectUri) throw new BridgeRefusal(400, 'invalid_grant');
   const { code_challenge, nonce, upstreamCode, ip } = grant.data;
-  if (code_challenge !== undefined && sha256(input.data.code_verifier ?? '').toString('base64url') !== code_challenge)
-    throw new BridgeRefusal(400, 'invalid_grant');
+  const { code_verifier } = input.data;
+  // A verifier without a challenge: somebody took that out of the address the browser was sent to (RFC 9700, 2.1.1).
+  const held = code_verifier === undefined ? undefined : sha256(code_verifier).toString('base64url');
+  if (held !== code_challenge) throw new BridgeRefusal(400, 'invalid_grant');
   try {
     const person = await upstream.identify(upstreamCode, `${issuer}/callback`);
     options.log.info({ upstream: name, subject: person.subject, ip }, 'logged in with another service');

@@ -2,6 +2,8 @@ import type { Page } from '@stardipper/proto';
 import { defineErrors } from '../errors/app-error';
 import type { Tx } from '../postgres/database';
 
+export { isUsername } from '@stardipper/proto';
+
 /** Clients every realm of Star has: the console (public, code with PKCE), and programs (public, password grant). */
 export const oidcClients = { console: 'star-console', cli: 'star-cli' } as const;
 /** What `aud` of an access token names. */
@@ -25,7 +27,7 @@ export interface User {
 
 export interface NewUser {
   readonly tenantId: string;
-  /** 1 to 64 letters, digits and `._@-`; unique across all tenants, because a log-in names no tenant. */
+  /** As `isUsername` has it; unique across all tenants, because a log-in names no tenant. */
   readonly username: string;
   readonly displayName: string;
   readonly email?: string;

@@ -1,11 +1,10 @@
-import { roles as starRoles } from '@stardipper/proto';
+import { isUsername, roles as starRoles } from '@stardipper/proto';
 import { z } from 'zod';
 import { type IdentityAdmin, identityErrors, type NewUser, type User } from './identity-admin';
 import { type AdminAnswer, type CallAdmin, type KeycloakAdminOptions, keycloakClient } from './keycloak-client';
 
 /** As the realm's password policy says. */
 const passwordLength = { atLeast: 8, atMost: 256 };
-const usernameForm = /^[\p{L}\p{N}._@-]{1,64}$/u;
 const cursorForm = /^[A-Za-z0-9_-]{1,64}$/;
 /** Users whose roles are asked for at once, for a page of a list. */
 const atOnce = 8;
@@ -137,7 +136,7 @@ function checkPassword(password: string): void {
 /** The user is made disabled, given roles, then enabled: one whose maker died in between can do nothing. */
 async function createUser(call: CallAdmin, user: NewUser): Promise<{ userId: string; created: boolean }> {
   const { tenantId, username, displayName, email, roles, password, temporary, secondFactorRequired } = user;
-  if (!usernameForm.test(username)) throw identityErrors.error('user.username_invalid');
+  if (!isUsername(username)) throw identityErrors.error('user.username_invalid');
   if (password !== undefined) checkPassword(password);
   const answer = await call('POST', '/users', {
     username,
