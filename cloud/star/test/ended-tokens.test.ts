@@ -1,12 +1,12 @@
 /** Access tokens end with what they say. Real: PostgreSQL, log-in, HTTP, two replicas that share nothing but the database. */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { oidcClients } from '@star/platform';
 import { connectBus, type HttpApp } from '@star/platform/nest';
 import { type Base, openBase } from '../src/base';
 import { openServicesHttp } from '../src/open-http';
 import { composeServices, type Services } from '../src/services';
 import { type Furnished, furnish } from './support/furnish';
+import { soon } from './support/token-ends';
 import { startWholeStar, type WholeStar } from './support/whole-star';
 
 let star: WholeStar;
@@ -27,15 +27,6 @@ afterAll(async () => {
   await other?.base.close();
   await star?.close();
 });
-
-/** By word of the change: what one replica merely remembers, it would believe for thousands of these tries. */
-const soon = async (what: () => Promise<boolean>): Promise<void> => {
-  for (let tries = 0; tries < 500; tries++) {
-    if (await what()) return;
-    await sleep(10);
-  }
-  throw new Error('the other replica has not heard of it');
-};
 
 interface Person {
   readonly userId: string;
