@@ -4,8 +4,8 @@ import { request as httpRequest } from 'node:http';
 import { type Database, oidcClients } from '@star/platform';
 import { Browser, codeOf, newPkce, OidcClient, totpCode, totpSecretOf } from '@star/platform/test-kit';
 import type { AdapterPayload } from 'oidc-provider';
-import { createOidcAdapter } from '../src/oidc-adapter';
 import { checkPassword } from '../src/check-password';
+import { createOidcAdapter } from '../src/oidc-adapter';
 import { openWorld, redirectUri, type World } from './world';
 
 const password = 'correct horse 7';
