@@ -99,6 +99,8 @@ function enter(inFlight: InFlight, request: FastifyRequest, reply: FastifyReply,
   if (!leave) throw gatewayErrors.error('service.overloaded', { service, retryAfterS: overloadedRetryS });
   reply.raw.once('finish', leave);
   reply.raw.once('close', leave);
+  // Hung up while it was found out who he is: nothing will be told of it again.
+  if (reply.raw.destroyed) leave();
 }
 
 function checkSize(request: FastifyRequest): void {

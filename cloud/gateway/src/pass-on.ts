@@ -89,11 +89,13 @@ async function through(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  // Nobody is left to be answered.
+  if (reply.raw.destroyed) return reply;
   const [path] = request.url.split('?', 1);
   letOthersTry(breaker, request, way.pauseMs);
   try {
     await breaker.fire((answer, fail) => {
-      // Hung up: nobody is left to be answered, and the breaker must not wait for what it will never be told.
+      // The breaker must not wait for what it will never be told.
       reply.raw.once('close', () => fail(new Error('the client hung up')));
       // The query is added from the request as it is.
       reply.from(`${way.upstream}${path}`, {

@@ -350,6 +350,25 @@ describe('services in trouble', () => {
     await own.made.close();
   });
 
+  it('have room again for whoever hung up before it was known who he is', async () => {
+    const counted = createMetrics({ service: 'test', process: false });
+    const inside = async () => /in_flight\{service="search",kind="request".*\} 1/.test(await counted.registry.metrics());
+    let look: () => void = () => undefined;
+    const looking = new Promise<void>((resolve) => {
+      look = resolve;
+    });
+    const caller = { tenantId, userId: randomUUID(), username: 'lin', roles: ['operator'] };
+    const own = await open({ inFlight: { requests: 4 }, metrics: counted, verifier: { verify: () => looking.then(() => caller) } });
+    const socket = write('GET /api/v1/people HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\n\r\n', own.base);
+    while (!(await inside())) await sleep(5);
+    socket.destroy();
+    while (await inside()) await sleep(5);
+    look();
+    expect((await fetch(`${own.base}/api/v1/people`, { headers: { authorization: 'Bearer x' } })).status).toBe(200);
+    expect(seen).toHaveLength(1);
+    await own.made.close();
+  });
+
   it('are not given more at once than they bear; event streams have a bound of their own', async () => {
     const waiting: ServerResponse[] = [];
     answer = (request, response) => {

@@ -21,7 +21,7 @@ export const createTenant = z.strictObject({
   /** Of the first area. */
   firstArea: z.string().trim().min(1).max(120).optional(),
   admin: z.strictObject({
-    username: z.string().refine(isUsername),
+    username: z.string().min(1).max(64).refine(isUsername),
     displayName: z.string().trim().min(1).max(120),
     password: z.string().min(8).max(256),
   }),
