@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { type Clock, inTransaction } from '@dipper/platform';
+import { type Clock, emptyLog, inTransaction } from '@dipper/platform';
 import { type ForgetPersonParams, type ForgetPersonReply, type ForgetReceipt, forgetDocument, forgetPersonParams } from '@stardipper/proto';
 import type { ForgottenPeople } from './forgotten-people.store';
 import { queryMalformed, taskMalformed } from './merak.errors';
@@ -26,7 +26,7 @@ const answerWithinMs = 3_000;
 /**
  * Forgets a person: tasks that ask for them end and their questions go, their matches go, and Mizar deletes every face
  * that is theirs. Star does not delete who is searched for, so such a task is one that Star has given up. What takes
- * longer than a call goes on: `accepted`, and the same call later gives the receipt. Repeating it, also after a crash,
+ * longer than a call goes on: `accepted`, and the same call later gives the receipt; then their faces are in no file. Repeating it, also after a crash,
  * does the work again and adds up. Throws task.malformed, and what fetching a query throws.
  */
 export function forgetPerson(deps: ForgetDeps) {
@@ -57,6 +57,8 @@ async function forget(deps: ForgetDeps, { personId, document }: ForgetPersonPara
   if (counts.tasks > 0) deps.changed();
   const sightings = packs.length > 0 ? await neighbours.forgetFaces(packs, signal) : 0;
   inTransaction(db, () => people.add(personId, { ...counts, sightings }, clock.now()));
+  // Their questions hold their faces, also those that ended long ago.
+  emptyLog(db);
   return people.receipt(personId) as ForgetReceipt;
 }
 

@@ -1,5 +1,7 @@
 /** Tasks from createTask to the last report, against simulated neighbours with faults over real gRPC and HTTP. Real: SQLite, gRPC, HTTP. */
 
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { AgentError } from '@dipper/platform';
 import { packId } from './support/sim-box';
 import { aCamera, eventually, Kit, ledgerOf, matchesOf, minute, minutes, queryOf, start } from './support/task-kit';
@@ -408,10 +410,15 @@ test('a person is forgotten: their tasks end, their questions and matches go, Mi
   for (const params of [theirs, others]) await kit.call('createTask', params);
   await eventually('both questions are here', () => kit.count('queries') === 2);
   kit.sim.theirSightings = 4;
+  const folder = join(kit.dataDir, 'merak');
+  const hasFacesOf = (personId: string) =>
+    readdirSync(folder).some((name) => readFileSync(join(folder, name)).includes(`"id":"${personId}"`));
+  expect(['anna', 'carla'].map(hasFacesOf)).toEqual([true, true]);
   const call = { personId: 'anna', document: kit.sim.query(forgetOf('anna')) };
   expect(await kit.call('forgetPerson', call)).toEqual({
     receipt: { personId: 'anna', at: expect.any(Number), tasks: 1, matches: 0, sightings: 4 },
   });
+  expect(['anna', 'carla'].map(hasFacesOf)).toEqual([false, true]);
   expect(kit.sim.forgotten).toMatchObject([{ packId, threshold: 0.5, embeddings: [expect.any(Buffer)] }]);
   await eventually('the task has ended', () => kit.sim.reportsOf(theirs.taskId).at(-1)?.state === 'cancelled');
   expect(kit.count('queries')).toBe(1);

@@ -214,6 +214,31 @@ test('forgets somebody’s sightings with vectors and pictures, on every camera 
   await index.close();
 });
 
+test('leaves nothing of somebody in any file, also of sightings that were replaced, and everything of others', async () => {
+  const index = FaceIndex.open(folder);
+  // Of the first times only 10 of 50 faces count still, and of the second none: their pictures are nobody's now.
+  await index.replaceSpan(syntheticSegment('cam-1', 0, 50));
+  await index.replaceSpan(syntheticSegment('cam-1', 1, 50));
+  const across = { ...syntheticSegment('cam-1', 0, 0), fromMs: 100, toMs: 120_000 };
+  const again = [...syntheticSegment('cam-1', 0, 50, 1).sightings.slice(10), ...syntheticSegment('cam-1', 1, 50, 1).sightings];
+  await index.replaceSpan({ ...across, sightings: again });
+  const names = ['cam-1/70/0', 'cam-1/200/0', 'cam-1/200/1', 'cam-1/60010/0', 'cam-1/60490/0'];
+  const own = (await everything(index)).filter(({ atMs }) => [70, 200].includes(atMs)).map((s) => s.sightingId);
+  const pieces = names.flatMap((name) => [Buffer.from(syntheticEmbedding(name).buffer), Buffer.from(syntheticCrop(name))]);
+  pieces.push(...own.map((id) => Buffer.from(id, 'hex')));
+  const found = () => {
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+    const bytes = files.map((file) => readFileSync(join(file.parentPath, file.name)));
+    return pieces.filter((piece) => bytes.some((file) => file.includes(piece))).length;
+  };
+  expect(found()).toBe(pieces.length);
+  expect(await index.forget(theirs(names))).toBe(2);
+  expect(found()).toBe(0);
+  expect(await everything(index)).toHaveLength(98);
+  await expectTrue(index, 'cam-1', (at) => (at >= 100 ? 1 : 0));
+  await index.close();
+});
+
 test('faces are kept for 30 days and an hour: first the day counts as not looked at, then it goes, and it can be indexed again', async () => {
   let now = 100 * DAY;
   let index = FaceIndex.open(folder, () => now);

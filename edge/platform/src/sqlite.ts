@@ -5,13 +5,15 @@ import { makeFolder, syncFile, syncFolder } from './durable';
 
 /**
  * Opens a database that survives a power cut: WAL with `synchronous=FULL`, so a committed transaction is on
- * disk when `COMMIT` returns, and whatever is found in it now is on disk, too. `migrations` are applied in order, once
- * each, counted in `user_version`.
+ * disk when `COMMIT` returns, and whatever is found in it now is on disk, too. What is deleted is overwritten with
+ * zeros: questions hold faces. `migrations` are applied in order, once each, counted in `user_version`.
  */
 export function openSqlite(path: string, migrations: readonly string[]): DatabaseSync {
   makeFolder(dirname(path));
   const db = new DatabaseSync(path);
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;');
+  db.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA secure_delete = ON;',
+  );
   const done = (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
   syncLog(`${path}-wal`);
   if (done > migrations.length) throw new Error(`${path} was written by a newer version (${done} > ${migrations.length})`);
@@ -45,4 +47,13 @@ export function inTransaction<T>(db: DatabaseSync, work: () => T): T {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
+}
+
+/**
+ * Takes out of the log on disk what was deleted and committed: its pages stay readable there until others are written
+ * over them. Throws while another connection reads. Not within a transaction.
+ */
+export function emptyLog(db: DatabaseSync): void {
+  const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+  if (busy !== 0) throw new Error('the log of the database could not be emptied: somebody reads it');
 }

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inTransaction, lockAgent, lockHolder, openSqlite } from '../src';
+import { emptyLog, inTransaction, lockAgent, lockHolder, openSqlite } from '../src';
 
 let folder: string;
 beforeEach(() => {
@@ -29,6 +29,23 @@ describe('a database', () => {
       });
     expect(failing).toThrow('half way');
     expect(inTransaction(db, () => db.prepare('SELECT count(*) AS n FROM a').get())).toEqual({ n: 0 });
+    db.close();
+  });
+
+  it('has in no file what was deleted, once its log is emptied', () => {
+    const db = openSqlite(join(folder, 'x.db'), ['CREATE TABLE a (b BLOB)']);
+    const secret = 'a face, in numbers';
+    const insert = db.prepare('INSERT INTO a VALUES (?)');
+    const written = () => readdirSync(folder).some((name) => readFileSync(join(folder, name)).includes(secret));
+    // In a page with others, and over pages of its own.
+    for (const repeated of [1, 2000]) inTransaction(db, () => insert.run(Buffer.from(secret.repeat(repeated))));
+    db.exec('PRAGMA wal_checkpoint');
+    inTransaction(db, () => insert.run(Buffer.from('somebody else')));
+    expect(written()).toBe(true);
+    inTransaction(db, () => db.exec(`DELETE FROM a WHERE b >= x'6120'  AND b < x'6121'`));
+    emptyLog(db);
+    expect(written()).toBe(false);
+    expect(db.prepare('SELECT count(*) AS n FROM a').get()).toEqual({ n: 1 });
     db.close();
   });
 });

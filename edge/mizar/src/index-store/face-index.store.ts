@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { inTransaction, isDiskFull, openSqlite } from '@dipper/platform';
+import { emptyLog, inTransaction, isDiskFull, openSqlite } from '@dipper/platform';
 import { mizarErrors } from '../mizar.errors';
 import { appendDurably } from './append-file';
 import { deleteFile, filesOfPack, forgetInFile, overdueFiles, type PackFaces, withdrawFile, withdrawnFiles } from './forget.store';
@@ -86,6 +86,7 @@ export class FaceIndex {
           const file = filesOfPack(this.db, faces.packId).find((each) => each.file_id === file_id);
           return file ? forgetInFile(this.db, this.folder, file, faces) : 0;
         });
+    await this.alone(() => emptyLog(this.db));
     return forgotten;
   }
 

@@ -1,4 +1,4 @@
-import { open, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { inTransaction } from '@dipper/platform';
 import { bestMatches, VectorBlock } from '../match/best-matches';
@@ -35,7 +35,7 @@ export const filesOfPack = (db: DatabaseSync, packId: string): IndexFile[] =>
     .all(packId) as unknown as IndexFile[];
 
 /**
- * Deletes the sightings of one file that are somebody's, their pictures and vectors overwritten with zeros, also in rows
+ * Deletes the sightings of one file that are somebody's, their pictures and vectors overwritten with zeros, also of rows
  * that were replaced. In an order that a killed process can be repeated in: the vector, by which a sighting is found, goes
  * last. Answers how many sightings. Nobody may write to the file meanwhile.
  */
@@ -65,20 +65,40 @@ export async function forgetInFile(db: DatabaseSync, folder: string, file: Index
 }
 
 async function forgetRows(db: DatabaseSync, folder: string, { file_id }: IndexFile, rows: readonly number[]): Promise<number> {
-  const find = db.prepare('SELECT crop_offset, crop_length FROM sightings WHERE file_id = ? AND row_number = ?');
-  const found = rows.flatMap((row) => (find.get(file_id, row) as { crop_offset: number; crop_length: number } | undefined) ?? []);
+  // By where they begin: many rows that were replaced may lie in one gap.
+  const pictures = new Map<number, number>();
+  for (const { from, to } of rows.map((row) => pictureOf(db, file_id, row))) pictures.set(from, Math.max(to, pictures.get(from) ?? 0));
   const crops = await open(cropPath(folder, file_id), 'r+');
   try {
-    for (const { crop_offset, crop_length } of found) await crops.write(new Uint8Array(crop_length), 0, crop_length, crop_offset);
+    for (const [from, to] of pictures) await writeZeros(crops, from, to);
     await crops.datasync();
   } finally {
     await crops.close();
   }
   const remove = db.prepare('DELETE FROM sightings WHERE file_id = ? AND row_number = ?');
-  inTransaction(db, () => {
-    for (const row of rows) remove.run(file_id, row);
-  });
-  return found.length;
+  return inTransaction(db, () => rows.reduce((gone, row) => gone + Number(remove.run(file_id, row).changes), 0));
+}
+
+/**
+ * Where in the file of pictures a row's is. Of one that was replaced nobody knows any more: it lies somewhere between
+ * the pictures of the rows before and after it that were not, and there is nobody's in use there.
+ */
+function pictureOf(db: DatabaseSync, fileId: number, row: number): { from: number; to: number } {
+  const sightings = (which: string) =>
+    db
+      .prepare(`SELECT crop_offset AS start, crop_offset + crop_length AS "end" FROM sightings WHERE file_id = ? AND row_number ${which}`)
+      .get(fileId, row) as { start: number; end: number } | undefined;
+  const own = sightings('= ?');
+  if (own) return { from: own.start, to: own.end };
+  const before = sightings('< ? ORDER BY row_number DESC LIMIT 1');
+  const after = sightings('> ? ORDER BY row_number LIMIT 1');
+  const { crop_bytes } = db.prepare('SELECT crop_bytes FROM files WHERE file_id = ?').get(fileId) as { crop_bytes: number };
+  return { from: before?.end ?? 0, to: after?.start ?? crop_bytes };
+}
+
+async function writeZeros(file: FileHandle, from: number, to: number): Promise<void> {
+  const nothing = new Uint8Array(Math.min(BLOCK_BYTES, to - from));
+  for (let at = from; at < to; at += nothing.length) await file.write(nothing, 0, Math.min(nothing.length, to - at), at);
 }
 
 /** Days whose first segment was indexed before `before` and that still count as looked at. */
