@@ -61,6 +61,14 @@ const deletionOf = async (personId: string): Promise<PersonDeletion> =>
 
 const exists = async (key: string) => (await world.objects.head(operator.caller.tenantId, key)) !== undefined;
 
+/** As if the time had come that they were given. */
+const deleteAllDoomed = async () => {
+  await world.database.db.tenant(operator.caller.tenantId, (tx) =>
+    tx.execute("UPDATE search.doomed_objects SET doomed_at = now() - interval '1 s'"),
+  );
+  await world.search.deleteDoomed();
+};
+
 const putCrop = async (edgeId: string, sightingId: string) => {
   const key = objectKeys.crop(operator.caller.tenantId, edgeId, sightingId);
   await world.objects.put(operator.caller.tenantId, key, await picture('grey'), 'image/jpeg');
@@ -202,14 +210,35 @@ it('takes no match of a deleted person from a box that has not heard, nor keeps 
   const late = aMatch(cameraId, personId, task.range.from + 2);
   await world.search.takeReport(progressed(operator, aReport(task, 2, { matches: [late], state: 'cancelled' })));
   expect((await ask('GET', `/searches/${search.id}/matches`)).body.items).toEqual([]);
-  // Uploaded after the deletion, by an address that was signed before.
-  const crop = await putCrop(operator.edgeId, early.sightingId);
+  // Uploaded after the deletion, by an address that was signed before; of a match that was taken, and of one that was not.
+  const crops = [await putCrop(operator.edgeId, early.sightingId), await putCrop(operator.edgeId, late.sightingId)];
+  await deleteAllDoomed();
+  expect(await Promise.all(crops.map(exists))).toEqual([true, true]);
   await answer(personId, operator.edgeId, receipt(personId));
-  await world.database.db.tenant(operator.caller.tenantId, (tx) =>
-    tx.execute("UPDATE search.doomed_objects SET doomed_at = now() - interval '1 s'"),
-  );
-  await world.search.deleteDoomed();
-  expect(await exists(crop)).toBe(false);
+  await deleteAllDoomed();
+  expect(await Promise.all(crops.map(exists))).toEqual([false, false]);
+});
+
+it('keeps no picture of a deleted person either where the report comes after the receipt, or the box is removed', async () => {
+  const { search, tasks } = await aRunningSearch(world, operator);
+  const personId = search.personIds[0] as string;
+  const [task] = tasks;
+  if (!task) throw new Error('no task');
+  const [cameraId = ''] = operator.cameraIds;
+  await ask('POST', `/searches/${search.id}/cancel`);
+  await ask('DELETE', `/people/${personId}`);
+  const report = async (seq: number) => {
+    const match = aMatch(cameraId, personId, task.range.from + seq);
+    await world.search.takeReport(progressed(operator, aReport(task, seq, { matches: [match] })));
+    return putCrop(operator.edgeId, match.sightingId);
+  };
+  const before = await report(1);
+  await answer(personId, operator.edgeId, { error: { code: 'edge.not_found' } }, 'FAILED');
+  const after = await report(2);
+  await deleteAllDoomed();
+  expect([await exists(before), await exists(after)]).toEqual([false, false]);
+  const left = await world.database.db.tenant(operator.caller.tenantId, (tx) => tx.query('SELECT 1 FROM search.deletion_crops'));
+  expect(left).toEqual([]);
 });
 
 it('takes the pictures of a deleted search along, but not those that another search shows', async () => {

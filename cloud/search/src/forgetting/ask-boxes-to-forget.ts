@@ -13,6 +13,7 @@ import {
   writeFannedOut,
   writeGone,
 } from './deletion.store';
+import { doomNotedCrops } from './doom-late-crops';
 import { doomObjects } from './doomed.store';
 
 const deletionsAtOnce = 50;
@@ -56,6 +57,7 @@ async function ask(deps: SearchDeps, tx: Tx, deletion: DeletionRow, edges: reado
     gone.map((edge) => edge.edge_id),
     now,
   );
+  for (const edge of gone) await doomNotedCrops(tx, tenantId, personId, edge.edge_id);
   const waiting = pending.filter((edge) => there.has(edge.edge_id));
   const due = waiting.filter((edge) => edge.ask_at <= now);
   for (const edge of due) await askBox(deps, tx, deletion, edge.edge_id, now);

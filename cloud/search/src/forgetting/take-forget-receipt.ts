@@ -3,13 +3,11 @@ import { type ForgetReceipt, forgetPersonReply, type TaskError } from '@stardipp
 import type { SearchDeps } from '../ports';
 import { isUuid } from '../searches/take-report';
 import { complete } from './ask-boxes-to-forget';
-import { edgesOfDeletions, lockDeletion, takeDeletionCrops, writeAskAgain, writeGone, writeReceipt } from './deletion.store';
-import { doomObjects } from './doomed.store';
+import { edgesOfDeletions, lockDeletion, writeAskAgain, writeGone, writeReceipt } from './deletion.store';
+import { doomNotedCrops } from './doom-late-crops';
 
 type Result = BusRecord<'device.rpc.finished.v1'>['message'];
 
-/** Longer than an address signed for an upload lives. */
-const uploadSeconds = 1200;
 const atWorkMs = 60_000;
 const retryMs = 600_000;
 const longestRetryMs = 86_400_000;
@@ -27,19 +25,14 @@ export async function takeForgetReceipt(deps: SearchDeps, tx: Tx, tenantId: stri
   const answer = answerOf(message, personId);
   if (answer === 'at_work') return void (await askAgain(atWorkMs, null));
   if ('code' in answer) {
-    if (answer.code === 'edge.not_found') await writeGone(tx, personId, [message.edgeId], now);
     // Away for as long as the call lived: the next one waits for it from now on.
-    else return void (await askAgain(answer.code === 'rpc_expired' ? 0 : Math.min(longestRetryMs, retryMs * edge.attempts), answer));
-  } else await takeReceipt(tx, tenantId, message.edgeId, now, answer);
+    const pauseMs = answer.code === 'rpc_expired' ? 0 : Math.min(longestRetryMs, retryMs * edge.attempts);
+    if (answer.code !== 'edge.not_found') return void (await askAgain(pauseMs, answer));
+    await writeGone(tx, personId, [message.edgeId], now);
+  } else await writeReceipt(tx, personId, message.edgeId, now, answer);
+  await doomNotedCrops(tx, tenantId, personId, message.edgeId);
   const open = edges.some((each) => each.state === 'pending' && each.edge_id !== message.edgeId);
   if (!open && deletion.cleaned_at) await complete(tx, deletion, now);
-}
-
-async function takeReceipt(tx: Tx, tenantId: string, edgeId: string, now: Date, receipt: ForgetReceipt): Promise<void> {
-  await writeReceipt(tx, receipt.personId, edgeId, now, receipt);
-  // What the box uploaded between the deletion and its receipt, and what is on its way.
-  const crops = await takeDeletionCrops(tx, receipt.personId, edgeId);
-  await doomObjects(tx, tenantId, crops, uploadSeconds);
 }
 
 function answerOf(message: Result, personId: string): ForgetReceipt | 'at_work' | TaskError {

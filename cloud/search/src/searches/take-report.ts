@@ -3,6 +3,7 @@ import { isFinal, type TaskReport, taskReport } from '@stardipper/proto';
 import { type KindTotals, type LedgerRow, rowsOfReport, sumOf } from '../coverage/coverage';
 import { clearFilled, fillCoverage, layCoverage } from '../coverage/coverage.store';
 import { deletedAmong, doomPerson } from '../forgetting/deletion.store';
+import { doomLateCrops } from '../forgetting/doom-late-crops';
 import { countMatches, insertMatches, matchIdOf } from '../matches/match.store';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
@@ -53,14 +54,18 @@ export const takeReport =
     });
     if (!known) return;
     checkAgainst(report, known.task, known.search);
-    // A box that has not heard yet may still report somebody who was deleted.
+    // A box that has not heard yet may still report somebody who was deleted, and upload the pictures.
     const matches = report.matches.filter((match) => !known.deleted.has(match.personId));
+    const late = report.matches.filter((match) => known.deleted.has(match.personId));
     let stored = 0;
     if (matches.length > 0) {
       await insertMatches(deps.analytics, tenantId, known.task, report.seq, matches);
       stored = await countMatches(deps.analytics, tenantId, known.task);
     }
-    await deps.database.tenant(tenantId, (tx) => applyReport(deps, tx, tenantId, { ...report, matches }, stored));
+    await deps.database.tenant(tenantId, async (tx) => {
+      await applyReport(deps, tx, tenantId, { ...report, matches }, stored);
+      await doomLateCrops(tx, tenantId, known.task.edge_id, late);
+    });
   };
 
 function parseReport(bodyJson: string, reportId: string, taskId: string): TaskReport {
