@@ -169,6 +169,18 @@ it('removes pictures by when the face was seen, those of nobody by when they cam
   ]);
 });
 
+it('removes a picture with its match at the latest: nobody would be shown it, nor would it be found by the person', async () => {
+  const { matches } = await aSearchWith(east, [midnight(10) - 1, midnight(10)]);
+  const crops = await Promise.all(matches.map((match) => putCrop(east, match.sightingId)));
+  world.kept.set(east.caller.tenantId, { crops: 90, matches: 10 });
+  expect(await world.search.expire(going)).toBe(0);
+  expect(await Promise.all(crops.map((key) => exists(east, key)))).toEqual([false, true]);
+  expect(removalsOf(east)).toEqual([
+    { kind: 'crops', items: 1, bytes: 1000 },
+    { kind: 'matches', items: 1, bytes: 0 },
+  ]);
+});
+
 it('removes photos of people with their embeddings; the people stay and say so, and cannot be searched for', async () => {
   const personId = await aPerson(world, east);
   const shown = async () => (await ask(east, 'GET', `/people/${personId}`)).body;

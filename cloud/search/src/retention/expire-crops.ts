@@ -7,7 +7,7 @@ import { doomExpired, timesOfSightings } from './expiring.store';
 const cropsAtOnce = 100;
 
 /**
- * Removes pictures of faces by when they were seen. Those that no match knows any more, also of searches that were deleted
+ * Removes pictures of faces by when they were seen, at the latest with their matches. Those that no match knows any more, also of searches that were deleted
  * before the box had uploaded them, go by when they were uploaded, which was later. Looks at every picture there is.
  */
 export const expireCrops =
@@ -31,9 +31,10 @@ const edgeOf = ({ key }: ListedObject) => key.split('/')[2] ?? '';
 async function expirePage(deps: SearchDeps, tenantId: string, runId: string, page: readonly ListedObject[]): Promise<void> {
   const { analytics, database, objects, retention } = deps;
   const seen = await timesOfSightings(analytics, tenantId, page.map(sightingOf));
-  const { crops: days, version: settingsVersion } = await retention.daysOf(tenantId);
+  const { crops, matches, version: settingsVersion } = await retention.daysOf(tenantId);
   const at = deps.now();
-  const before = keptFrom(at, days);
+  // Without its match nobody is shown a picture any more, nor finds it when the person is deleted.
+  const before = keptFrom(at, Math.min(crops, matches));
   const old = page.filter((crop) => (seen.get(`${edgeOf(crop)} ${sightingOf(crop)}`) ?? crop.putAt.getTime()) < before.getTime());
   if (old.length === 0) return;
   // Counted with the note that they have to go: deleted now, or by whoever looks after the doomed.
