@@ -48,6 +48,8 @@ export const searchErrors = defineErrors({
   'approval.by_api_key': 'forbidden',
   'approval.not_pending': 'conflict',
   'approval.expired': 'conflict',
+  /** It would be another question than the one that was asked. */
+  'approval.photos_added': 'conflict',
   'report.invalid': 'unprocessable',
   'report.task_unknown': 'unprocessable',
   'report.foreign': 'unprocessable',

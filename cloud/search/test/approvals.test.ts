@@ -4,7 +4,7 @@ import type { Caller } from '@star/platform';
 import type { Search } from '@stardipper/proto';
 import { search as searchSchema } from '@stardipper/proto';
 import { requested } from './support/box';
-import { anHour, anOperator, aPerson, type Operator, startWorld, until, type World } from './support/world';
+import { anHour, anOperator, aPerson, type Operator, picture, startWorld, until, type World } from './support/world';
 
 let world: World;
 let operator: Operator;
@@ -154,4 +154,35 @@ it('cannot run for somebody who was deleted meanwhile', async () => {
     approval: { state: 'pending' },
   });
   expect((await decide(second, search.id, 'refuse', 'gone')).status).toBe(200);
+});
+
+it('is not approved by who made the API key that asked', async () => {
+  const personIds = [await aPerson(world, operator)];
+  const draft = await as(operator.caller, 'POST', '/searches', { personIds, cameraIds: operator.cameraIds, ...anHour() });
+  const key = { ...operator.caller, userId: randomUUID(), username: 'api-key:night', keyMadeBy: second.username };
+  await world.search.startSearch({ ...key, permissions: ['searches.write' as const] }, draft.body.id);
+  expect(await decide(second, draft.body.id, 'approve')).toMatchObject({ status: 403, body: { code: 'approval.own_search' } });
+  expect((await decide(colleague({ username: 'third' }), draft.body.id, 'approve')).status).toBe(200);
+});
+
+it('is not approved with photos that were added after it was asked for; with fewer it is', async () => {
+  const search = await aWaitingSearch();
+  const [personId = ''] = search.personIds;
+  const addPhoto = async (sidePx: number) =>
+    world.request(operator.token, 'POST', `/people/${personId}/photos`, await picture('grey', sidePx), { 'content-type': 'image/jpeg' });
+  const photos = async () => (await as(operator.caller, 'GET', `/people/${personId}`)).body.photos as { id: string }[];
+  const [first] = await photos();
+  expect((await addPhoto(70)).status).toBe(201);
+  await as(operator.caller, 'DELETE', `/people/${personId}/photos/${first?.id}`);
+  expect(await decide(second, search.id, 'approve')).toMatchObject({
+    status: 409,
+    body: { code: 'approval.photos_added', params: { personIds: [personId] } },
+  });
+  expect((await decide(second, search.id, 'refuse')).body.state).toBe('refused');
+  const again = await as(operator.caller, 'POST', '/searches', { personIds: [personId], cameraIds: operator.cameraIds, ...anHour() });
+  await addPhoto(80);
+  await as(operator.caller, 'POST', `/searches/${again.body.id}/start`);
+  const [gone] = await photos();
+  expect((await as(operator.caller, 'DELETE', `/people/${personId}/photos/${gone?.id}`)).status).toBe(204);
+  expect((await decide(second, again.body.id, 'approve')).body.state).toBe('running');
 });

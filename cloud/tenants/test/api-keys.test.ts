@@ -119,6 +119,8 @@ it('is shown once, kept as a hash, and opens exactly what it was given', async (
 it('acts for its tenant and no other, and what it does is in the audit log under its name', async () => {
   const { body } = await make({ name: 'builder', permissions: ['areas.read', 'areas.write', 'audit.read'] });
   const headers = { 'x-api-key': body.key, 'x-tenant-id': west };
+  const caller = await checkApiKeys({ database: database.db, now: () => new Date(nowMs) }).verify(body.key);
+  expect(caller).toMatchObject({ userId: body.id, keyMadeBy: `somebody of ${east}` });
   expect((await call('POST', '/areas', headers, { kind: 'community', name: 'By a program' })).status).toBe(201);
   const [mine, theirs] = [
     await call<Page<unknown>>('GET', '/areas', headers),

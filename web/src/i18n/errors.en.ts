@@ -82,6 +82,8 @@ export const errors = {
   approval_by_api_key: 'A program cannot approve a search.',
   approval_not_pending: 'This has been decided already.',
   approval_expired: 'The time to decide is over.',
+  approval_photos_added:
+    'Photos were added since this was asked for, so it would be another search. Refuse it, and have it asked for again.',
   rpc_expired: 'the box was away',
   rpc_timeout: 'the box did not confirm the call',
   rpc_failed: 'the box could not be called',

@@ -81,6 +81,7 @@ export const errors = {
   approval_by_api_key: '程序不能审批检索。',
   approval_not_pending: '已经有人审批过。',
   approval_expired: '审批期限已过。',
+  approval_photos_added: '申请之后又添加了照片，已不是原来的检索。请拒绝，并重新申请。',
   rpc_expired: '盒子一直离线',
   rpc_timeout: '盒子没有确认调用',
   rpc_failed: '无法调用盒子',

@@ -8,6 +8,8 @@ export interface Caller {
   readonly roles: readonly string[];
   /** Of an API key: exactly these, and nothing by a role. `userId` is then the key's. */
   readonly permissions?: readonly Permission[];
+  /** Of an API key: the name of who made it, who is the same person to whatever wants a second one. */
+  readonly keyMadeBy?: string;
 }
 
 export const holds = (caller: Caller, permission: Permission): boolean =>

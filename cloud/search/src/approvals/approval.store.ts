@@ -13,20 +13,41 @@ export interface ApprovalRow {
   readonly decided_by_name: string | null;
   readonly decided_at: Date | null;
   readonly reason: string | null;
+  /** Of the people, when approval was asked for; NULL for requests from before that was kept. */
+  readonly photo_ids: readonly string[] | null;
+  /** Who made the API key that asked. */
+  readonly key_made_by: string | null;
 }
 
 const columns = `a.search_id, a.state, a.requested_by, a.requested_by_name, a.requested_at, a.expires_at, a.decided_by, a.decided_by_name,
-  a.decided_at, a.reason`;
+  a.decided_at, a.reason, a.photo_ids, a.key_made_by`;
 
 export const insertApproval = (
   tx: Tx,
   tenantId: string,
-  request: { searchId: string; requestedBy: string; requestedByName: string; requestedAt: Date; expiresAt: Date },
+  request: {
+    readonly searchId: string;
+    readonly requestedBy: string;
+    readonly requestedByName: string;
+    readonly keyMadeBy: string | null;
+    readonly requestedAt: Date;
+    readonly expiresAt: Date;
+    readonly photoIds: readonly string[];
+  },
 ): Promise<number> =>
   tx.execute(
-    `INSERT INTO search.approvals (tenant_id, search_id, state, requested_by, requested_by_name, requested_at, expires_at)
-     VALUES ($1, $2, 'pending', $3, $4, $5, $6)`,
-    [tenantId, request.searchId, request.requestedBy, request.requestedByName, request.requestedAt, request.expiresAt],
+    `INSERT INTO search.approvals (tenant_id, search_id, state, requested_by, requested_by_name, key_made_by, requested_at, expires_at, photo_ids)
+     VALUES ($1, $2, 'pending', $3, $4, $5, $6, $7, $8)`,
+    [
+      tenantId,
+      request.searchId,
+      request.requestedBy,
+      request.requestedByName,
+      request.keyMadeBy,
+      request.requestedAt,
+      request.expiresAt,
+      request.photoIds,
+    ],
   );
 
 export const approvalsOf = (tx: Tx, searchIds: readonly string[]): Promise<ApprovalRow[]> =>

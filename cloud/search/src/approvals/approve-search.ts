@@ -1,6 +1,7 @@
 import { type Caller, type Tx, who } from '@star/platform';
 import type { Approval, ApprovalRequest, ApprovalRule, DecideApproval, Page, Search } from '@stardipper/proto';
 import { byAge, decodeCursor, encodeCursor } from '../cursor';
+import { holdPeople, photosOf } from '../people/person.store';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
 import { requireCameras } from '../searches/draft-search';
@@ -22,8 +23,9 @@ const listName = 'approvals';
 
 /**
  * The second person's word on a search. Approved, it starts in the same transaction, exactly as it was asked for: a
- * search cannot be changed after it was drafted. Throws `approval.own_search` to who asked for it, `approval.by_api_key`
- * to a program, `approval.not_pending`, `approval.expired`, and what starting a search throws.
+ * search cannot be changed after it was drafted, and with photos that were added since it is `approval.photos_added`.
+ * Throws `approval.own_search` to who asked for it, also by an API key they made, `approval.by_api_key` to a program,
+ * `approval.not_pending`, `approval.expired`, and what starting a search throws.
  */
 export const decideApproval =
   (deps: SearchDeps) =>
@@ -38,7 +40,9 @@ export const decideApproval =
       const search = await lockSearch(tx, searchId);
       if (!search) throw searchError('search.not_found', { searchId });
       const now = deps.now();
-      requireMayDecide(await pendingApproval(tx, search), caller, now);
+      const approval = await pendingApproval(tx, search);
+      requireMayDecide(approval, caller, now);
+      if (decision === 'approve') await requireSamePhotos(tx, approval, search.person_ids);
       const state = decision === 'approve' ? 'approved' : 'refused';
       await endApproval(tx, searchId, { state, at: now, by: { userId, username }, reason });
       const asked = { purpose: search.purpose, personIds: search.person_ids };
@@ -57,8 +61,17 @@ async function pendingApproval(tx: Tx, search: SearchRow): Promise<ApprovalRow> 
 }
 
 function requireMayDecide(approval: ApprovalRow, caller: Caller, now: Date): void {
-  if (approval.requested_by === caller.userId) throw searchError('approval.own_search');
+  if (approval.requested_by === caller.userId || approval.key_made_by === caller.username) throw searchError('approval.own_search');
   if (approval.expires_at <= now) throw searchError('approval.expired', { expiresAt: approval.expires_at.toISOString() });
+}
+
+/** None was added: other photos are another question under the same name. Nobody adds one until the transaction ends. */
+async function requireSamePhotos(tx: Tx, { photo_ids: known }: ApprovalRow, people: readonly string[]): Promise<void> {
+  if (known === null) return;
+  await holdPeople(tx, people);
+  const added = (await photosOf(tx, people)).filter((photo) => !known.includes(photo.id));
+  const personIds = [...new Set(added.map((photo) => photo.person_id))];
+  if (personIds.length > 0) throw searchError('approval.photos_added', { personIds });
 }
 
 async function endRefused(tx: Tx, searchId: string, at: Date): Promise<void> {

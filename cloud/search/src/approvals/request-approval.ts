@@ -1,4 +1,5 @@
 import { type Caller, type Tx, who } from '@star/platform';
+import { holdPeople, photosOf } from '../people/person.store';
 import type { SearchDeps } from '../ports';
 import { announceChange, type SearchRow, writeSearchState } from '../searches/search.store';
 import { insertApproval } from './approval.store';
@@ -8,7 +9,10 @@ export async function requestApproval(deps: SearchDeps, tx: Tx, caller: Caller, 
   const requestedAt = deps.now();
   const expiresAt = new Date(requestedAt.getTime() + deps.settings.approvalLifetimeMs);
   const { tenantId, userId: requestedBy, username: requestedByName } = caller;
-  await insertApproval(tx, tenantId, { searchId: search.id, requestedBy, requestedByName, requestedAt, expiresAt });
+  await holdPeople(tx, search.person_ids);
+  const photoIds = (await photosOf(tx, search.person_ids)).map((photo) => photo.id);
+  const asked = { requestedBy, requestedByName, keyMadeBy: caller.keyMadeBy ?? null, requestedAt, expiresAt, photoIds };
+  await insertApproval(tx, tenantId, { searchId: search.id, ...asked });
   await writeSearchState(tx, search.id, { state: 'awaiting_approval', finishedAt: null });
   await announceChange(tx, search.id);
   await deps.audit(tx, {

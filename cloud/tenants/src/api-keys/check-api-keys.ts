@@ -61,4 +61,5 @@ const callerOf = (row: ApiKeyRow): Caller => ({
   username: `api-key:${row.name}`,
   roles: [],
   permissions: row.permissions,
+  keyMadeBy: row.created_by,
 });
