@@ -19,12 +19,15 @@ export interface UnlinkedLine {
   readonly audit_id: number;
   /** NULL when somebody removed the line before it was linked. */
   readonly line: string | null;
+  /** It has a place already: nobody of Star's wrote this note. */
+  readonly linked: boolean;
 }
 
 /** The oldest first. For a system transaction. */
 export const readUnlinked = (tx: Tx, limit: number): Promise<UnlinkedLine[]> =>
   tx.query(
-    `SELECT u.tenant_id, u.audit_id, CASE WHEN l.id IS NOT NULL THEN ${canonical} END AS line
+    `SELECT u.tenant_id, u.audit_id, CASE WHEN l.id IS NOT NULL THEN ${canonical} END AS line,
+       EXISTS (SELECT 1 FROM tenants.audit_chain c WHERE c.audit_id = u.audit_id) AS linked
      FROM (SELECT tenant_id, audit_id FROM tenants.audit_unlinked ORDER BY audit_id LIMIT $1) u
        LEFT JOIN tenants.audit_log l ON l.id = u.audit_id AND l.tenant_id = u.tenant_id
      ORDER BY u.audit_id`,
@@ -67,8 +70,11 @@ export const insertLinks = async (tx: Tx, links: readonly NewLink[]): Promise<vo
       links.map((link) => link.signature),
     ],
   );
-  await tx.execute('DELETE FROM tenants.audit_unlinked WHERE audit_id = ANY($1::bigint[])', [links.map((link) => link.auditId)]);
 };
+
+/** The lines wait no longer. */
+export const deleteNotes = (tx: Tx, lines: readonly UnlinkedLine[]): Promise<number> =>
+  tx.execute('DELETE FROM tenants.audit_unlinked WHERE audit_id = ANY($1::bigint[])', [lines.map((line) => line.audit_id)]);
 
 export interface StoredLink {
   readonly seq: number;

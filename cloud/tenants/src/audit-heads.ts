@@ -50,16 +50,23 @@ const headFiles = async (folder: string): Promise<string[]> => {
   return names.filter((name) => /^\d{4}-\d\d-\d\d\.jws$/.test(name)).sort();
 };
 
-/** The heads in these files and in the folder of the daily exports; a file that is not Star's throws with its name. */
+/**
+ * The heads in these files and in the folder of the daily exports. A file that is not Star's throws with its name, and
+ * so does one in the folder that is another day's: an older one in its place would know less.
+ */
 export async function readHeadFiles(key: PublicKey, folder: string, files: readonly string[] = []): Promise<AuditHead[]> {
-  const paths = [...(await headFiles(folder)).map((name) => join(folder, name)), ...files];
-  const documents = await Promise.all(
-    paths.map(async (path) => {
-      const text = await readFile(path, 'utf8');
-      return openHeads(text, key).catch((error: unknown) => {
-        throw new Error(`${path} holds no heads signed by this Star`, { cause: error });
-      });
-    }),
-  );
-  return documents.flatMap((document) => document.heads);
+  const exported = (await headFiles(folder)).map(async (name) => {
+    const document = await readHeadFile(join(folder, name), key);
+    if (nameOf(document.day) !== name) throw new Error(`${join(folder, name)} holds the heads of ${document.day}`);
+    return document;
+  });
+  const documents = await Promise.all([...exported, ...files.map((path) => readHeadFile(path, key))]);
+  return documents.flatMap(({ day, heads }) => heads.map((head) => ({ ...head, day })));
+}
+
+async function readHeadFile(path: string, key: PublicKey): Promise<HeadDocument> {
+  const text = await readFile(path, 'utf8');
+  return openHeads(text, key).catch((error: unknown) => {
+    throw new Error(`${path} holds no heads signed by this Star`, { cause: error });
+  });
 }

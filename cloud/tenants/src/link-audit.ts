@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Log } from '@star/platform';
-import { insertLinks, lockChain, type NewLink, readChainEnds, readUnlinked, type UnlinkedLine } from './audit-chain.store';
+import { deleteNotes, insertLinks, lockChain, type NewLink, readChainEnds, readUnlinked, type UnlinkedLine } from './audit-chain.store';
 import { linkHash, noHash, type Sealer, sha256 } from './audit-seal';
 
 const linesAtOnce = 1000;
@@ -18,13 +18,16 @@ export interface LinkAuditDeps {
 export const linkAudit = ({ database, seal }: LinkAuditDeps): Promise<number> =>
   database.system('audit: link lines', async (tx) => {
     if (!(await lockChain(tx))) return 0;
-    const lines = await readUnlinked(tx, linesAtOnce);
-    if (lines.length === 0) return 0;
+    const notes = await readUnlinked(tx, linesAtOnce);
+    if (notes.length === 0) return 0;
+    // A note put there by hand for a line that has its place must not keep everybody's lines from theirs.
+    const lines = notes.filter((note) => !note.linked);
     const ends = new Map((await readChainEnds(tx, [...new Set(lines.map((line) => line.tenant_id))])).map((end) => [end.tenant_id, end]));
     const links: NewLink[] = [];
     for (const [tenantId, own] of byTenant(lines)) links.push(...linked(tenantId, own, ends.get(tenantId), seal));
     await insertLinks(tx, links);
-    return lines.length;
+    await deleteNotes(tx, notes);
+    return notes.length;
   });
 
 function linked(tenantId: string, lines: readonly UnlinkedLine[], end: { seq: number; hash: Buffer } | undefined, seal: Sealer): NewLink[] {

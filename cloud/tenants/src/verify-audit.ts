@@ -9,6 +9,8 @@ export interface AuditHead {
   readonly seq: number;
   /** Hex. */
   readonly hash: string;
+  /** Of the export. */
+  readonly day?: string;
 }
 
 export type AuditProblem =

@@ -136,6 +136,16 @@ describe('the chain', () => {
     expect(await verify()).toMatchObject({ seq: 0, problems: [] });
   });
 
+  it('is not held up by a note for a line that has its place', async () => {
+    await writeMany(east, 2);
+    await linkAll();
+    await owner.query('INSERT INTO tenants.audit_unlinked (tenant_id, audit_id) VALUES ($1, 1), ($2, 2)', [east, west]);
+    await writeMany(west, 2);
+    await linkAll();
+    expect(await verify(east)).toMatchObject({ seq: 2, waiting: 0, problems: [] });
+    expect(await verify(west)).toMatchObject({ seq: 2, waiting: 0, problems: [] });
+  });
+
   it('goes on over several batches', async () => {
     await owner.query(
       `WITH line AS (INSERT INTO tenants.audit_log (tenant_id, username, action, subject, details)
@@ -247,6 +257,15 @@ describe('tampering by the owner of the database', () => {
     await writeFile(path, [header, Buffer.from(JSON.stringify(shorter)).toString('base64url'), signature].join('.'));
     await expect(heads()).rejects.toThrow('no heads signed by this Star');
     expect(await audit.exportHeads()).toHaveLength(2);
+  });
+
+  it('does not take the heads of an earlier day for those of a later one', async () => {
+    now = new Date(now.getTime() + 86_400_000);
+    await audit.exportHeads();
+    const [earlier, later] = (await readdir(join(folder, 'heads'))).sort().map((name) => join(folder, 'heads', name)) as [string, string];
+    await writeFile(later, await readFile(earlier));
+    await expect(heads()).rejects.toThrow(`${later} holds the heads of`);
+    now = new Date('2026-11-21T10:00:00Z');
   });
 });
 

@@ -42,7 +42,10 @@ async function verify({ settings, say }: CommandContext, only: string | undefine
       for (const line of shown(verdict)) say(line);
       if (verdict.problemCount > 0) tampered += 1;
     }
-    say(`${tenants.length} tenants checked against ${heads.length} exported heads; ${tampered} tampered with`);
+    // Whoever removed the newer files cut off the end before: the reader knows what day it is.
+    const newest = heads.map((head) => head.day).reduce((latest = '', day = '') => (day > latest ? day : latest), '');
+    const against = heads.length > 0 ? `${heads.length} exported heads, the newest of ${newest}` : 'no exported head';
+    say(`${tenants.length} tenants checked against ${against}; ${tampered} tampered with`);
     return tampered > 0 ? 1 : 0;
   });
 }
