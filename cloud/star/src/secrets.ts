@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** 32 random bytes that stay the same for this folder (0600). */
+/** 32 random bytes that stay the same for this folder (0600), also after a power cut. */
 export async function lastingSecret(data: string, name: string): Promise<Buffer> {
   const folder = join(data, 'keys');
   const path = join(folder, name);
@@ -16,6 +16,9 @@ export async function lastingSecret(data: string, name: string): Promise<Buffer>
   const secret = randomBytes(32);
   await writeFile(`${path}.new`, secret.toString('base64url'), { mode: 0o600, flush: true });
   await rename(`${path}.new`, path);
+  // What is sealed with it is on disk a moment later: the file's name must not be lost after that.
+  const listed = await open(folder);
+  await listed.sync().finally(() => listed.close());
   return secret;
 }
 
