@@ -10,6 +10,8 @@ import {
   type PersonDeletion,
   personDeletion,
 } from '@stardipper/proto';
+import { createSearch } from '../src';
+import { searchErrors } from '../src/search.errors';
 import { aMatch, aReport, aRunningSearch, progressed } from './support/box';
 import { addBox, anOperator, aPerson, aRecord, type Operator, picture, startWorld, until, type World } from './support/world';
 
@@ -257,6 +259,31 @@ it('takes the pictures of a deleted search along, but not those that another sea
   expect(await Promise.all(crops.map(exists))).toEqual([false, true]);
   expect((await ask('DELETE', `/searches/${runs[1]?.search.id}`)).status).toBe(204);
   expect(await Promise.all(crops.map(exists))).toEqual([false, false]);
+});
+
+it('tells the boxes how to know the person by a pack that has come since, and deletes also while nobody can embed', async () => {
+  const forgetNothing = () =>
+    world.database.db.tenant(operator.caller.tenantId, (tx) =>
+      tx.execute('DELETE FROM search.embeddings WHERE pack_id = $1', ['test-pack']),
+    );
+  const packsTold = async (personId: string) => {
+    const [call] = await until('the box is asked', () => calls(personId).length === 1 && calls(personId));
+    const { url } = paramsOf(call as BusRecord<'search.task.requested.v1'>).document;
+    return ((await (await fetch(url.replace('http://star.test', world.base))).json()) as ForgetDocument).packs;
+  };
+  const personId = await aPerson(world, operator);
+  await forgetNothing();
+  expect((await ask('DELETE', `/people/${personId}`)).status).toBe(204);
+  expect(await packsTold(personId)).toMatchObject([{ packId: 'test-pack', threshold: 0.5, embeddings: [expect.any(String)] }]);
+  const second = await aPerson(world, operator);
+  await forgetNothing();
+  const away = async () => {
+    throw searchErrors.error('embedder.unavailable');
+  };
+  const { own } = world.options.embedders;
+  const alone = createSearch({ ...world.options, embedders: { ...world.options.embedders, own: { ...own, packNow: away } } });
+  await alone.deletePerson(operator.caller, second);
+  expect(await packsTold(second)).toEqual([]);
 });
 
 it('is another tenant’s secret', async () => {

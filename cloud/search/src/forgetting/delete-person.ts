@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type Caller, type Tx, who } from '@star/platform';
 import { forgetDocument, objectKeys } from '@stardipper/proto';
 import { packOf } from '../packs/tenant-pack';
+import { embedRestOf } from '../people/embed-waiting-photos';
 import { embeddingSealOf } from '../people/embedding-seal';
 import { deletePersonRow, findPerson, isSearchedFor, photosOf } from '../people/person.store';
 import type { SearchDeps } from '../ports';
@@ -25,6 +26,8 @@ export const deletePerson =
   (deps: SearchDeps) =>
   async (caller: Caller, id: string): Promise<void> => {
     const { tenantId } = caller;
+    // While nobody can embed, the person is deleted all the same: waiting for that would keep all the rest.
+    await embedRestOf(deps, tenantId, id).catch(() => undefined);
     const inUse = await packOf(deps)(tenantId).catch(() => undefined);
     const key = objectKeys.deletion(tenantId, id);
     await deps.database.tenant(tenantId, async (tx) => {

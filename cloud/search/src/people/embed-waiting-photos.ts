@@ -2,10 +2,19 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, createLeases, requireFence } from '@star/platform';
 import { findArchiveInUse, listArchivesInUse } from '../packs/pack-assignment.store';
+import { embedderOf } from '../packs/tenant-pack';
 import type { FaceEmbedder, SearchDeps } from '../ports';
 import { sayOnce } from '../say-once';
 import { searchError } from '../search.errors';
-import { listWaitingPhotos, notePackInUse, type WaitingPhoto, wantedMark, writeEmbedding, writeRefusal } from './embedding.store';
+import {
+  listWaitingPhotos,
+  notePackInUse,
+  photosForPack,
+  type WaitingPhoto,
+  wantedMark,
+  writeEmbedding,
+  writeRefusal,
+} from './embedding.store';
 import { embeddingSealOf } from './embedding-seal';
 
 const leaseName = 'search.embed_photos';
@@ -121,6 +130,20 @@ async function embedListed(
     if (signal.aborted) return;
     await embedAgain(deps, embedder, photo, packId, signal);
   }
+}
+
+/**
+ * The same at once for one person, as far as it can be done now: boxes that go by the tenant's pack already find the
+ * person's faces by nothing else. Rejects while nobody can embed.
+ */
+export async function embedRestOf(deps: SearchDeps, tenantId: string, personId: string): Promise<void> {
+  const photos = await deps.database.tenant(tenantId, (tx) => photosForPack(tx, [personId]));
+  const waiting = photos.filter((photo) => photo.state === 'waiting');
+  if (waiting.length === 0) return;
+  const embedder = await embedderOf(deps)(tenantId);
+  const { packId } = await embedder.packNow();
+  const never = new AbortController().signal;
+  for (const photo of waiting) await embedAgain(deps, embedder, { ...photo, tenant_id: tenantId, attempts: 0 }, packId, never);
 }
 
 async function embedAgain(
