@@ -82,6 +82,7 @@ export const settings = {
   putBack: 'Put back',
   retention: 'Kept for',
   days: 'days',
+  lessAsk: 'Whatever is older is removed within the hour, and nothing brings it back: {what}',
   keep: {
     matches: 'Matches',
     crops: 'Pictures of faces seen',

@@ -82,6 +82,7 @@ export const settings = {
   putBack: '恢复此版本',
   retention: '保留时间',
   days: '天',
+  lessAsk: '更早的内容将在一小时内删除，无法恢复：{what}',
   keep: { matches: '匹配结果', crops: '人脸截图', photos: '人员照片', telemetry: '盒子遥测', audit: '审计日志' },
   limits: '限额',
   limit: { edges: '盒子', cameras: '摄像头', people: '人员', searchesInFlight: '同时检索数', apiCallsPerMinute: '每分钟 API 调用' },
