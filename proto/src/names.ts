@@ -62,5 +62,7 @@ export const objectKeys = {
   /** Made when the tenant is opened: whose the prefix is. */
   tenant: (tenantId: string) => `${tenantId}/tenant.json`,
   exported: (tenantId: string, jobId: string, name: string) => `${tenantId}/exports/${jobId}/${name}`,
+  /** Of a whole tenant, with its photos and pictures, made of the parts beside it. */
+  exportArchive: (tenantId: string, jobId: string) => `${tenantId}/exports/${jobId}/tenant.tar.gz`,
   query: (tenantId: string, searchId: string) => `${tenantId}/queries/${searchId}.json`,
 };

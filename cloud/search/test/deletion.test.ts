@@ -92,10 +92,15 @@ it('takes photos, embeddings, matches, pictures, verdicts and questions off Star
   const matchId = `${matches[0]?.sightingId}:${personId}`;
   expect((await ask('POST', `/searches/${search.id}/matches/${matchId}/verdict`, { verdict: 'confirmed' })).status).toBe(200);
   const photos = (await ask('GET', `/people/${personId}`)).body.photos as { id: string }[];
+  const archive = objectKeys.exportArchive(tenantId, randomUUID());
+  const part = objectKeys.exported(tenantId, randomUUID(), 'search.jsonl.gz');
+  for (const key of [archive, part]) await world.objects.put(tenantId, key, Buffer.alloc(9), 'application/gzip');
 
   expect((await ask('DELETE', `/people/${personId}`)).status).toBe(204);
+  expect(await exists(part)).toBe(true);
   for (const key of [
     ...crops,
+    archive,
     objectKeys.query(tenantId, search.id),
     ...photos.map((photo) => objectKeys.photo(tenantId, personId, photo.id)),
   ])

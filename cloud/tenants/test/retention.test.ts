@@ -1,4 +1,5 @@
 /** Real: PostgreSQL, HTTP, signatures, files. The clock is moved, and lines are made older than they are by the database's owner. */
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ import {
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import type { Page, ShownRemoval } from '@stardipper/proto';
-import { defaultTenantSettings } from '@stardipper/proto';
+import { defaultTenantSettings, objectKeys } from '@stardipper/proto';
 import { Client } from 'pg';
 import {
   type AuditLog,
@@ -46,8 +47,10 @@ let owner: Client;
 let now = new Date();
 const going = new AbortController().signal;
 
+const openObjects = () => openDiskObjects({ folder: join(folder, 'objects'), secret: 'x'.repeat(32), publicUrl: 'http://star.test' });
+
 const createOwn = async (): Promise<AuditLog> => {
-  const objects = await openDiskObjects({ folder: join(folder, 'objects'), secret: 'x'.repeat(32), publicUrl: 'http://star.test' });
+  const objects = await openObjects();
   return createAudit({ database: database.db, objects, key, headsFolder: join(folder, 'heads'), now: () => now });
 };
 
@@ -330,4 +333,17 @@ describe('the report', () => {
     await audit.expire(going);
     expect((await report()).body.items).toEqual([]);
   });
+});
+
+it('the archive of an export goes a day after it was made, and is in the report; its parts belong to who makes it', async () => {
+  const objects = await openObjects();
+  const [archive, part] = [objectKeys.exportArchive(east, randomUUID()), objectKeys.exported(east, randomUUID(), 'search.jsonl.gz')];
+  for (const key of [archive, part]) await objects.put(east, key, Buffer.alloc(500), 'application/gzip');
+  now = new Date(now.getTime() + dayMs - 60_000);
+  await audit.expire(going);
+  expect(await objects.head(east, archive)).toBeDefined();
+  now = new Date(now.getTime() + 120_000);
+  await audit.expire(going);
+  expect([await objects.head(east, archive), await objects.head(east, part)]).toEqual([undefined, expect.anything()]);
+  expect((await report()).body.items).toMatchObject([{ kind: 'exports', items: 1, bytes: 500, settingsVersion: null }]);
 });

@@ -201,6 +201,10 @@ describe('tenants over REST', () => {
     expect(users[0]).not.toContain('$scrypt');
     expect(users[0]).not.toMatch(/"password\w*":"/);
     expect(done.rows).toMatchObject({ users: 1, 'tenants.areas': 1 });
+    const looks = await world.database.db.tenant(id, (tx) =>
+      tx.query("SELECT username, details FROM tenants.audit_log WHERE tenant_id = $1 AND action = 'export.viewed'", [id]),
+    );
+    expect(looks).toEqual([{ username: expect.any(String), details: { exportId: done.job.id } }]);
   });
 });
 

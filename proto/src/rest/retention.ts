@@ -6,7 +6,7 @@ const time = z.iso.datetime({ offset: true });
 
 export const shownRemoval = z.object({
   id: z.uuid(),
-  kind: z.enum(['matches', 'crops', 'photos', 'rejectedReports', 'calls', 'audit']),
+  kind: z.enum(['matches', 'crops', 'photos', 'rejectedReports', 'calls', 'exports', 'audit']),
   removedAt: time,
   /** All of it was older. */
   before: time,

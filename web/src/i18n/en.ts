@@ -563,6 +563,7 @@ export const en = {
       photo_added: 'Photo added',
       photo_deleted: 'Photo deleted',
       photos_viewed: 'Photos looked at',
+      export_viewed: 'Archive of an export handed out',
       crops_viewed: 'Matches looked at',
       match_judged: 'Match judged',
       calibration_viewed: 'People compared',

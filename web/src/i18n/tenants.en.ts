@@ -135,6 +135,7 @@ export const removals = {
     photos: 'Photos of people',
     rejectedReports: 'Unreadable reports of boxes',
     calls: 'Finished calls to boxes',
+    exports: 'Archives of exports',
     audit: 'Lines of the audit log',
   },
 };

@@ -119,6 +119,7 @@ export const removals = {
     photos: '人员照片',
     rejectedReports: '盒子的无法识别的报告',
     calls: '已结束的盒子调用',
+    exports: '导出的压缩包',
     audit: '审计日志行',
   },
 };

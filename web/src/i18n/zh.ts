@@ -542,6 +542,7 @@ export const zh: typeof en = {
       photo_added: '添加照片',
       photo_deleted: '删除照片',
       photos_viewed: '查看照片',
+      export_viewed: '给出导出的压缩包',
       crops_viewed: '查看匹配',
       match_judged: '审核匹配',
       calibration_viewed: '比较人员',

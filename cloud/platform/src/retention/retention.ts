@@ -3,7 +3,7 @@ import type { Tx } from '../postgres/database';
 const dayMs = 86_400_000;
 
 /** What a sweep removes, by the word its report uses. */
-export type RemovalKind = 'matches' | 'crops' | 'photos' | 'rejectedReports' | 'calls' | 'audit';
+export type RemovalKind = 'matches' | 'crops' | 'photos' | 'rejectedReports' | 'calls' | 'exports' | 'audit';
 
 /** Days, as the tenant's settings say at this moment, and which version of them. */
 export interface RetentionDays {

@@ -18,8 +18,8 @@ const uploadSeconds = 600;
 const cautiousThreshold = 0.4;
 
 /**
- * Deletes the person with photos, embeddings, verdicts, matches, their pictures and the questions of searches, at the
- * latest when storage answers again, and has every box of the tenant forget them; `readDeletion` tells how far that is.
+ * Deletes the person with photos, embeddings, verdicts, matches, their pictures, the questions of searches and the
+ * archives of exports, in which all that is as well, at the latest when storage answers again, and has every box of the tenant forget them; `readDeletion` tells how far that is.
  * Refused with `person.in_use` while a search for the person runs: cancel that first.
  */
 export const deletePerson =
@@ -30,6 +30,7 @@ export const deletePerson =
     await embedRestOf(deps, tenantId, id).catch(() => undefined);
     const inUse = await packOf(deps)(tenantId).catch(() => undefined);
     const key = objectKeys.deletion(tenantId, id);
+    const archives = await archivesOf(deps, tenantId);
     await deps.database.tenant(tenantId, async (tx) => {
       (await findPerson(tx, id)) ?? notFound(id);
       // Doomed first and pardoned with the deletion: a process that dies in between leaves no embedding without an owner.
@@ -42,7 +43,7 @@ export const deletePerson =
       const photos = await photosOf(tx, [id]);
       const searches = await searchesFor(tx, tenantId, id);
       const questions = searches.map((searchId) => objectKeys.query(tenantId, searchId));
-      await doomObjects(tx, tenantId, [...photos.map((photo) => photo.object_key), ...questions]);
+      await doomObjects(tx, tenantId, [...photos.map((photo) => photo.object_key), ...questions, ...archives]);
       await doomPerson(tx, tenantId, id);
       await deleteVerdictsOf(tx, searches, id);
       await deletePersonRow(tx, id);
@@ -55,6 +56,13 @@ export const deletePerson =
     // The boxes that cannot be listed now are asked by the sweep.
     await askBoxesToForget(deps)().catch(() => undefined);
   };
+
+async function archivesOf({ objects }: SearchDeps, tenantId: string): Promise<string[]> {
+  const archives: string[] = [];
+  for await (const { key } of objects.list(tenantId, 'exports'))
+    if (key === objectKeys.exportArchive(tenantId, key.split('/')[2] ?? '')) archives.push(key);
+  return archives;
+}
 
 async function writeDocument(
   deps: SearchDeps,

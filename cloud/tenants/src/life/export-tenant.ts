@@ -26,7 +26,6 @@ interface Export {
   readonly name: string;
 }
 
-const archiveName = 'tenant.tar.gz';
 const urlLifeS = 3600;
 
 /**
@@ -46,18 +45,29 @@ export const exportTenant =
       for (const log of new Set([caller.tenantId, tenantId]))
         await deps.audit(tx, { ...who(caller), tenantId: log, action: 'tenant.exported', subject: tenantId });
     });
-    return readExport(deps)(tenantId);
+    return readExport(deps)(caller, tenantId);
   };
 
-/** The newest export. Throws `tenant.not_exported`. */
+/** The newest export. That its address was handed out is recorded: everybody's faces are in it. Throws `tenant.not_exported`. */
 export const readExport =
-  (deps: Pick<WithSagas, 'database' | 'sagas' | 'objects'>) =>
-  async (tenantId: string): Promise<TenantExport> => {
+  (deps: Pick<WithSagas, 'database' | 'sagas' | 'objects' | 'audit'>) =>
+  async (caller: Caller, tenantId: string): Promise<TenantExport> => {
     const job = await deps.database.system('look at an export', (tx) => deps.sagas.latest(tx, tenantId, exportKind));
     if (!job) throw tenantError('tenant.not_exported', { tenantId });
     const archive = job.steps.find((step) => step.name === 'archive');
     const made = archive?.state === 'done' ? (archive.result as Archive) : undefined;
     const there = made && (await deps.objects.head(tenantId, made.key));
+    if (there)
+      await deps.database.system('record a look at an export', async (tx) => {
+        for (const log of new Set([caller.tenantId, tenantId]))
+          await deps.audit(tx, {
+            ...who(caller),
+            tenantId: log,
+            action: 'export.viewed',
+            subject: tenantId,
+            details: { exportId: job.id },
+          });
+      });
     return {
       job: shownJob(job),
       url: made && there ? await deps.objects.signedUrl(tenantId, made.key, 'GET', { expiresInS: urlLifeS }) : null,
@@ -74,8 +84,9 @@ interface Archive {
 export const exportSaga = (deps: TenantLifeDeps): SagaDefinition<Export> => {
   const { database, objects } = deps;
   const forget = async ({ tenantId }: Export, { sagaId, stillMine }: StepContext) => {
-    for (const name of [archiveName, ...[...partServices, 'tenants', 'users'].map((service) => `${service}.jsonl.gz`)])
-      await objects.delete(tenantId, objectKeys.exported(tenantId, sagaId, name));
+    await objects.delete(tenantId, objectKeys.exportArchive(tenantId, sagaId));
+    for (const service of [...partServices, 'tenants', 'users'])
+      await objects.delete(tenantId, objectKeys.exported(tenantId, sagaId, `${service}.jsonl.gz`));
     await database.tenant(tenantId, async (tx) => {
       await stillMine(tx);
       await forgetParts(tx, sagaId);
@@ -122,7 +133,7 @@ async function pack({ objects }: TenantLifeDeps, tenantId: string, { sagaId, res
     tenants: results.tenants as PartReport,
     users: results.users as PartReport,
   };
-  const key = objectKeys.exported(tenantId, sagaId, archiveName);
+  const key = objectKeys.exportArchive(tenantId, sagaId);
   let files = 0;
   const archive = async function* () {
     for (const [service, { key: part, bytes = 0 }] of Object.entries(parts).sort()) {

@@ -86,7 +86,7 @@ export class TenantLifeController {
 
   @Get(':tenantId/export')
   @ZodAnswer(tenantExport)
-  exported(@ZodParam('tenantId', id) tenantId: string) {
-    return this.life.readExport(tenantId);
+  exported(@CurrentCaller() caller: Caller, @ZodParam('tenantId', id) tenantId: string) {
+    return this.life.readExport(caller, tenantId);
   }
 }
