@@ -65,6 +65,24 @@ describe('analytics on chdb, through the real client', () => {
     expect(await codeOf(of(mine).remove('passages', 'tenant_id', '1 OR 1'))).toBe('analytics.row_invalid');
   });
 
+  test('deleted rows are taken out of the files, and nothing else is', async () => {
+    const [mine, theirs] = [randomUUID(), randomUUID()];
+    for (const tenant of [mine, theirs]) await of(tenant).insert('passages', [passage('a'), passage('b')], 't');
+    await of(mine).remove('passages', 'tenant_id', mine);
+    const { url, username, password } = it_.server;
+    const client = createClient({ url, username, password, database: it_.database });
+    const marked = async () => {
+      const query = 'SELECT count() AS n FROM system.parts WHERE database = currentDatabase() AND active AND has_lightweight_delete';
+      return Number(((await (await client.query({ query, format: 'JSONEachRow' })).json()) as { n: number | string }[])[0]?.n);
+    };
+    expect(await marked()).toBeGreaterThan(0);
+    expect(await it_.analytics.purge()).toBeGreaterThan(0);
+    expect(await marked()).toBe(0);
+    expect(await it_.analytics.purge()).toBe(0);
+    expect([await of(mine).query(allOf), await of(theirs).query(allOf)]).toEqual([[], expect.objectContaining({ length: 2 })]);
+    await client.close();
+  });
+
   test('all rows of a tenant are deleted in every table, and counted', async () => {
     const [mine, theirs] = [randomUUID(), randomUUID()];
     for (const tenant of [mine, theirs]) await of(tenant).insert('passages', [passage('a'), passage('b')], 't');

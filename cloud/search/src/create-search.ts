@@ -58,7 +58,13 @@ export function createSearch(options: SearchOptions) {
   const sweepDoomed = deleteDoomed(deps);
   const lapse = lapseApprovals(deps);
   const forget = askBoxesToForget(deps);
-  const retention = { retention: deps.retention, sweepTenant: expireOfSearch(deps), onError: options.onSweepError };
+  const retention = {
+    retention: deps.retention,
+    sweepTenant: expireOfSearch(deps),
+    // Also of people and searches that were deleted.
+    afterAll: () => deps.analytics.purge(),
+    onError: options.onSweepError,
+  };
   return {
     createPerson: createPerson(deps),
     changePerson: changePerson(deps),

@@ -87,6 +87,8 @@ it('removes matches with their verdicts by when the face was seen, to the millis
   expect((await ask(west, 'GET', `/searches/${other.search.id}`)).body).toMatchObject({ matchesExpired: 3 });
   const verdicts = await world.database.db.tenant(east.caller.tenantId, (tx) => tx.query('SELECT match_id FROM search.verdicts'));
   expect(verdicts).toHaveLength(1);
+  // What was deleted is in no file any more.
+  expect(await world.analytics.analytics.purge()).toBe(0);
   expect(removalsOf(east)).toEqual([{ kind: 'matches', items: 1, bytes: 0 }]);
   expect(removalsOf(west).reduce((sum, { items }) => sum + items, 0)).toBe(3);
 

@@ -33,6 +33,11 @@ export interface Analytics {
    * transactions: write `IF NOT EXISTS`, since a file that was broken off, or that two processes run at once, is run again.
    */
   migrate(service: string, folder: string): Promise<void>;
+  /**
+   * Takes deleted rows out of the files, where they are only marked until then, for ever in a partition that nothing is
+   * added to any more. The files from before go some minutes later. Answers how many partitions had some.
+   */
+  purge(): Promise<number>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }

@@ -139,6 +139,24 @@ export function openAnalytics(options: AnalyticsOptions): Analytics {
       if (rows.some((row) => !uuid.test(String(row.tenant_id)))) throw analyticsErrors.error('analytics.row_invalid', { table });
       await insert(table, rows, token);
     },
+    purge: () =>
+      outward(async () => {
+        const result = await client.query({
+          query: `SELECT DISTINCT table, partition_id FROM system.parts
+                  WHERE database = {database:String} AND active AND has_lightweight_delete ORDER BY table, partition_id`,
+          query_params: { database: options.database },
+          format: 'JSONEachRow',
+        });
+        const partitions = (await result.json()) as { table: string; partition_id: string }[];
+        for (const { table, partition_id: id } of partitions.filter(
+          (each) => identifier.test(each.table) && /^[\w-]+$/.test(each.partition_id),
+        ))
+          await client.command({
+            query: `ALTER TABLE ${table} APPLY DELETED MASK IN PARTITION ID '${id}'`,
+            clickhouse_settings: { mutations_sync: '1' },
+          });
+        return partitions.length;
+      }),
     migrate: (service, folder) =>
       outward(async () => {
         const outside = clientFor('default');

@@ -10,21 +10,25 @@ export type SweepTenant = (tenantId: string, runId: string, signal: AbortSignal)
 export interface SweepTenantsDeps {
   readonly retention: Pick<Retention, 'tenants'>;
   readonly sweepTenant: SweepTenant;
+  /** What is done once for all of them, when they have been gone through. */
+  readonly afterAll?: () => Promise<unknown>;
   /** Hears what failed; the next sweep tries it again. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 /** Once through all tenants; one that fails is reported and does not keep the others waiting. Answers how many failed. */
-export async function sweepTenants({ retention, sweepTenant, onError }: SweepTenantsDeps, signal: AbortSignal): Promise<number> {
+export async function sweepTenants({ retention, sweepTenant, afterAll, onError }: SweepTenantsDeps, signal: AbortSignal): Promise<number> {
   const runId = randomUUID();
   let failed = 0;
+  const fail = (error: unknown) => {
+    failed += 1;
+    onError?.(error);
+  };
   for (const tenantId of await retention.tenants()) {
     if (signal.aborted) return failed;
-    await sweepTenant(tenantId, runId, signal).catch((error: unknown) => {
-      failed += 1;
-      onError?.(error);
-    });
+    await sweepTenant(tenantId, runId, signal).catch(fail);
   }
+  await afterAll?.().catch(fail);
   return failed;
 }
 
