@@ -97,8 +97,25 @@ export const readLinks = (tx: Tx, tenantId: string, afterSeq: number, limit: num
     [tenantId, afterSeq, limit],
   );
 
-/** Lines that are in no chain and do not wait for it, and how many wait. */
-export const readLoose = async (tx: Tx, tenantId: string, limit: number): Promise<{ loose: number[]; waiting: number }> => {
+export interface WaitingLines {
+  readonly waiting: number;
+  /** When the oldest of them was written; NULL where none waits, or none of them is there. */
+  readonly since: Date | null;
+  /** When the newest line of all was. */
+  readonly newest: Date | null;
+}
+
+const readWaiting = async (tx: Tx, tenantId: string): Promise<WaitingLines> =>
+  (
+    await tx.query<WaitingLines>(
+      `SELECT count(*) AS waiting, min(l.at) AS since, (SELECT max(at) FROM tenants.audit_log WHERE tenant_id = $1) AS newest
+       FROM tenants.audit_unlinked u LEFT JOIN tenants.audit_log l ON l.id = u.audit_id AND l.tenant_id = u.tenant_id WHERE u.tenant_id = $1`,
+      [tenantId],
+    )
+  )[0] as WaitingLines;
+
+/** Lines that are in no chain and do not wait for it, and those that wait. */
+export const readLoose = async (tx: Tx, tenantId: string, limit: number): Promise<{ loose: number[] } & WaitingLines> => {
   const loose = await tx.query<{ id: number }>(
     `SELECT l.id FROM tenants.audit_log l
      WHERE l.tenant_id = $1 AND NOT EXISTS (SELECT 1 FROM tenants.audit_chain c WHERE c.audit_id = l.id)
@@ -106,7 +123,7 @@ export const readLoose = async (tx: Tx, tenantId: string, limit: number): Promis
      ORDER BY l.id LIMIT $2`,
     [tenantId, limit],
   );
-  return { loose: loose.map(({ id }) => id), waiting: await countUnlinked(tx, tenantId) };
+  return { loose: loose.map(({ id }) => id), ...(await readWaiting(tx, tenantId)) };
 };
 
 export const countUnlinked = async (tx: Tx, tenantId: string): Promise<number> =>

@@ -20,6 +20,8 @@ export type AuditProblem =
   | { readonly kind: 'line_altered'; readonly seq: number; readonly auditId: number }
   /** A line stands in the log that was never linked: its link was cut off, or it was added by hand. */
   | { readonly kind: 'line_unlinked'; readonly auditId: number }
+  /** Lines wait for their places far longer than they ever should: somebody keeps Star from linking, and could alter them. */
+  | { readonly kind: 'lines_held_up'; readonly count: number; readonly since: Date }
   /** Links from `seq` to `toSeq` are gone. */
   | { readonly kind: 'links_removed'; readonly seq: number; readonly toSeq: number }
   /** The link does not follow from the one before: links were altered or changed places. */
@@ -53,6 +55,8 @@ export interface AuditVerdict {
 
 const pageLinks = 2000;
 const maxProblems = 1000;
+/** Between the oldest line that waits and the newest there is; linking takes a second. Nothing is said of a Star that was ended. */
+const longestWaitMs = 3_600_000;
 
 interface VerifyDeps {
   readonly database: Database;
@@ -89,8 +93,9 @@ async function verifyOnce(
     more = page.length === pageLinks;
   }
   walk.end();
-  const { loose, waiting } = await deps.database.tenant(tenantId, (tx) => readLoose(tx, tenantId, maxProblems));
+  const { loose, waiting, since, newest } = await deps.database.tenant(tenantId, (tx) => readLoose(tx, tenantId, maxProblems));
   for (const auditId of loose) walk.note({ kind: 'line_unlinked', auditId });
+  if (since && newest && newest.getTime() - since.getTime() > longestWaitMs) walk.note({ kind: 'lines_held_up', count: waiting, since });
   return { ...walk.verdict(), waiting };
 }
 

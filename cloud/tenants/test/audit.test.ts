@@ -248,6 +248,19 @@ describe('tampering by the owner of the database', () => {
     expect(await kinds()).toEqual([{ kind: 'line_unlinked', auditId: 16 }]);
   });
 
+  it('finds that Star is kept from linking', async () => {
+    await owner.query("SELECT pg_advisory_lock(hashtextextended('star.audit', 0))");
+    await write(east);
+    await linkAll();
+    expect(await verify()).toMatchObject({ waiting: 1, problems: [] });
+    await owner.query("UPDATE tenants.audit_log SET at = at - interval '2 hours' WHERE id = 16");
+    await write(east);
+    expect(await verify()).toMatchObject({ waiting: 2, problems: [{ kind: 'lines_held_up', count: 2, since: expect.any(Date) }] });
+    await owner.query("SELECT pg_advisory_unlock(hashtextextended('star.audit', 0))");
+    await linkAll();
+    expect(await verify()).toMatchObject({ seq: 14, waiting: 0, problems: [] });
+  });
+
   it('does not take heads that Star did not sign', async () => {
     const [name] = await readdir(join(folder, 'heads'));
     const path = join(folder, 'heads', name as string);

@@ -76,6 +76,8 @@ export function named(problem: AuditProblem): string {
       return `line ${problem.auditId} (place ${problem.seq}) was altered`;
     case 'line_unlinked':
       return `line ${problem.auditId} is in no chain: its link was removed, or it was added behind Star's back`;
+    case 'lines_held_up':
+      return `${problem.count} lines from ${problem.since.toISOString()} on are in no chain yet: Star was kept from linking them`;
     case 'links_removed':
       return `places ${span(problem.seq, problem.toSeq)} were removed from the chain`;
     case 'link_broken':
