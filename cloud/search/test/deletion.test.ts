@@ -285,10 +285,16 @@ it('tells the boxes how to know the person by a pack that has come since, and de
   const away = async () => {
     throw searchErrors.error('embedder.unavailable');
   };
+  const third = await aPerson(world, operator);
+  await forgetNothing();
   const { own } = world.options.embedders;
   const alone = createSearch({ ...world.options, embedders: { ...world.options.embedders, own: { ...own, packNow: away } } });
   await alone.deletePerson(operator.caller, second);
   expect(await packsTold(second)).toEqual([]);
+  const silent = () => new Promise<never>(() => {});
+  const waiting = createSearch({ ...world.options, embedders: { ...world.options.embedders, own: { ...own, packNow: silent } } });
+  await waiting.deletePerson(operator.caller, third);
+  expect(await packsTold(third)).toEqual([]);
 });
 
 it('is another tenant’s secret', async () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { type Caller, type Tx, who } from '@star/platform';
 import { forgetDocument, objectKeys } from '@stardipper/proto';
 import { packOf } from '../packs/tenant-pack';
@@ -14,6 +15,8 @@ import { doomObjects, forgetDoomedObject } from './doomed.store';
 
 /** From the document being put into storage until its deletion stands. */
 const uploadSeconds = 600;
+/** A person has 32 photos at most, each a tenth of a second. */
+const embedWithinMs = 5_000;
 /** For a pack that is not in use and that nobody searched for the person with. */
 const cautiousThreshold = 0.4;
 
@@ -26,8 +29,9 @@ export const deletePerson =
   (deps: SearchDeps) =>
   async (caller: Caller, id: string): Promise<void> => {
     const { tenantId } = caller;
-    // While nobody can embed, the person is deleted all the same: waiting for that would keep all the rest.
-    await embedRestOf(deps, tenantId, id).catch(() => undefined);
+    // When nobody can embed in time, the person is deleted all the same: waiting for that would keep all the rest.
+    const late = AbortSignal.timeout(embedWithinMs);
+    await Promise.race([embedRestOf(deps, tenantId, id, late), once(late, 'abort')]).catch(() => undefined);
     const inUse = await packOf(deps)(tenantId).catch(() => undefined);
     const key = objectKeys.deletion(tenantId, id);
     const archives = await archivesOf(deps, tenantId);

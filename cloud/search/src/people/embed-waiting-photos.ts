@@ -134,16 +134,18 @@ async function embedListed(
 
 /**
  * The same at once for one person, as far as it can be done now: boxes that go by the tenant's pack already find the
- * person's faces by nothing else. Rejects while nobody can embed.
+ * person's faces by nothing else. Ends when `signal` aborts; rejects while nobody can embed.
  */
-export async function embedRestOf(deps: SearchDeps, tenantId: string, personId: string): Promise<void> {
+export async function embedRestOf(deps: SearchDeps, tenantId: string, personId: string, signal: AbortSignal): Promise<void> {
   const photos = await deps.database.tenant(tenantId, (tx) => photosForPack(tx, [personId]));
   const waiting = photos.filter((photo) => photo.state === 'waiting');
   if (waiting.length === 0) return;
   const embedder = await embedderOf(deps)(tenantId);
   const { packId } = await embedder.packNow();
-  const never = new AbortController().signal;
-  for (const photo of waiting) await embedAgain(deps, embedder, { ...photo, tenant_id: tenantId, attempts: 0 }, packId, never);
+  for (const photo of waiting) {
+    if (signal.aborted) return;
+    await embedAgain(deps, embedder, { ...photo, tenant_id: tenantId, attempts: 0 }, packId, signal);
+  }
 }
 
 async function embedAgain(
