@@ -26,8 +26,9 @@ const answerWithinMs = 3_000;
 /**
  * Forgets a person: tasks that ask for them end and their questions go, their matches go, and Mizar deletes every face
  * that is theirs. Star does not delete who is searched for, so such a task is one that Star has given up. What takes
- * longer than a call goes on: `accepted`, and the same call later gives the receipt; then their faces are in no file. Repeating it, also after a crash,
- * does the work again and adds up. Throws task.malformed, and what fetching a query throws.
+ * longer than a call goes on: `accepted`, and the same call later gives the receipt; by then none of it is left in any
+ * file. Repeating it, also after a crash, does the work again and adds up. Throws task.malformed, and what fetching a
+ * query throws.
  */
 export function forgetPerson(deps: ForgetDeps) {
   const working = new Map<string, Promise<ForgetReceipt>>();

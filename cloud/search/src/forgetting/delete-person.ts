@@ -22,7 +22,8 @@ const cautiousThreshold = 0.4;
 
 /**
  * Deletes the person with photos, embeddings, verdicts, matches, their pictures, the questions of searches and the
- * archives of exports, in which all that is as well, at the latest when storage answers again, and has every box of the tenant forget them; `readDeletion` tells how far that is.
+ * archives of exports, in which all that is as well, at the latest when storage answers again, and has every box of the
+ * tenant forget them; `readDeletion` tells how far that is.
  * Refused with `person.in_use` while a search for the person runs: cancel that first.
  */
 export const deletePerson =
