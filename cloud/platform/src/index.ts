@@ -49,6 +49,7 @@ export * from './quotas/quota.store';
 export * from './retention/retention';
 export * from './retention/sweep-tenants';
 export * from './sagas/saga';
+export { forgetSagasOf } from './sagas/saga.store';
 export * from './sagas/sagas';
 export * from './telemetry/logger';
 export * from './telemetry/metrics';

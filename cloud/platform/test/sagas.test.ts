@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { AppError, createSagas, NotYet, type SagaDefinition, SecretBox } from '../src';
+import { AppError, createSagas, type Database, NotYet, type SagaDefinition, SecretBox, type Tx } from '../src';
 import { type TestDatabase, testDatabase } from '../src/test-kit';
 
 let database: TestDatabase;
@@ -133,6 +133,80 @@ describe('a saga', () => {
     expect(await trip.end()).toMatchObject({ state: 'undone', failure: { step: 'c' } });
     expect([...trip.there]).toEqual([]);
   });
+
+  it('is tried once for each look at what is due, however short its pauses are', async () => {
+    let healed = false;
+    const tries: number[] = [];
+    const kind = `hasty.${randomUUID()}`;
+    const only = {
+      name: 'only',
+      do: async () => {
+        if (tries.push(1) > 20) healed = true;
+        if (!healed) throw new Error('the line is down');
+      },
+      undo: async () => undefined,
+    };
+    const definition = { kind, steps: [only], forwardOnly: true } as unknown as SagaDefinition;
+    const sagas = createSagas({ db: database.db, definitions: [definition], firstPauseMs: 0 });
+    await database.db.tenant(tenantId, (tx) => sagas.start(tx, { id: randomUUID(), kind, tenantId, input: {} }));
+    expect([await sagas.runDue(), tries.length]).toEqual([1, 1]);
+    expect([await sagas.runDue(), tries.length]).toEqual([1, 2]);
+  });
+
+  it('that is started while all replicas go to rest is begun at once', async () => {
+    const kind = `late.${randomUUID()}`;
+    let ended = () => {};
+    const done = new Promise<void>((resolve) => {
+      ended = resolve;
+    });
+    const definition = {
+      kind,
+      steps: [{ name: 'only', do: async () => ended(), undo: async () => undefined }],
+    } as unknown as SagaDefinition;
+    let heard = () => {};
+    let starts = 0;
+    /** Starts it, and has the word of it arrive, between the look for what is due next and the sleep. */
+    const db: Database = {
+      ...database.db,
+      listen: (channel, onNotify, signal) =>
+        database.db.listen(
+          channel,
+          (payload) => {
+            onNotify(payload);
+            heard();
+          },
+          signal,
+        ),
+      system: (why, work) => {
+        let looked = false;
+        const seeing = (tx: Tx): Tx => ({
+          ...tx,
+          query: (sql, params) => {
+            looked ||= sql.includes('greatest(next_try_at');
+            return tx.query(sql, params);
+          },
+        });
+        const result = database.db.system(why, (tx) => work(seeing(tx)));
+        return result.then(async (value) => {
+          if (looked && starts++ === 0) {
+            const word = new Promise<void>((resolve) => {
+              heard = resolve;
+            });
+            await database.db.tenant(tenantId, (tx) => sagas.start(tx, { id: randomUUID(), kind, tenantId, input: {} }));
+            await word;
+          }
+          return value;
+        });
+      },
+    };
+    const sagas = createSagas({ db, definitions: [definition], atOnce: 1 });
+    const stop = new AbortController();
+    const running = sagas.run(stop.signal);
+    await done;
+    stop.abort();
+    await running;
+    // Or else it sleeps for 15 s.
+  }, 10_000);
 
   it('without a way back is never undone', async () => {
     const trip = aTrip((call, attempt) => call === 'do b' && attempt < 20 && refused(), { forwardOnly: true });

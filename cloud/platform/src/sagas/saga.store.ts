@@ -58,18 +58,19 @@ export async function insertSaga(tx: Tx, saga: NewSaga): Promise<boolean> {
 export const wakeRunners = (tx: Tx): Promise<unknown> => tx.query('SELECT pg_notify($1, $2)', [sagaChannel, 'due']);
 
 /**
- * Takes the oldest that is due, unless another replica works on it; its lease lasts `ttlMs`. By the time it is due, one
- * that was woken would begin again behind all that have not begun, and none of many would end before all are half done.
+ * Takes the oldest that is due, or was at `dueAt`, unless another replica works on it; its lease lasts `ttlMs`. By the
+ * time it is due, one that was woken would begin again behind all that have not begun, and none of many would end before
+ * all are half done.
  */
-export const claimDue = async (tx: Tx, kinds: readonly string[], ttlMs: number): Promise<SagaRow | undefined> =>
+export const claimDue = async (tx: Tx, kinds: readonly string[], ttlMs: number, dueAt?: string): Promise<SagaRow | undefined> =>
   (
     await tx.query<SagaRow>(
       `UPDATE platform.sagas s SET fence = s.fence + 1, leased_until = clock_timestamp() + make_interval(secs => $2 / 1000.0)
        WHERE s.id = (SELECT id FROM platform.sagas
-         WHERE ended_at IS NULL AND kind = ANY($1) AND next_try_at <= clock_timestamp() AND leased_until < clock_timestamp()
+         WHERE ended_at IS NULL AND kind = ANY($1) AND next_try_at <= coalesce($3::timestamptz, clock_timestamp()) AND leased_until < clock_timestamp()
          ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
        RETURNING ${sagaColumns}`,
-      [kinds, ttlMs],
+      [kinds, ttlMs, dueAt ?? null],
     )
   )[0];
 
@@ -113,6 +114,10 @@ export const makeDue = (tx: Tx, id: string): Promise<number> =>
 
 export const databaseNow = async (tx: Tx): Promise<Date> =>
   (await tx.query<{ now: Date }>('SELECT clock_timestamp() AS now'))[0]?.now as Date;
+
+/** For `claimDue`: a Date would lose the microseconds, and with them what became due within the last millisecond. */
+export const momentNow = async (tx: Tx): Promise<string> =>
+  (await tx.query<{ now: string }>('SELECT clock_timestamp()::text AS now'))[0]?.now as string;
 
 export const beginUndo = (tx: Tx, id: string, failure: ShownError & { step: string }): Promise<number> =>
   tx.execute("UPDATE platform.sagas SET state = 'undoing', failure = $2 WHERE id = $1 AND state = 'doing'", [id, JSON.stringify(failure)]);
@@ -189,6 +194,10 @@ export async function readLatestSaga(tx: Tx, tenantId: string, kind: string): Pr
   );
   return row && shown(row, await stepsOf(tx, row.id));
 }
+
+/** Of a tenant that is removed: their inputs name people. All but the one that removes it. */
+export const forgetSagasOf = (tx: Tx, tenantId: string, exceptId: string): Promise<number> =>
+  tx.execute('DELETE FROM platform.sagas WHERE tenant_id = $1 AND id <> $2', [tenantId, exceptId]);
 
 /** Sagas that have ended, with their steps. */
 export const forgetEnded = (tx: Tx, before: Date): Promise<number> =>

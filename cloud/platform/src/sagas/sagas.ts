@@ -10,6 +10,7 @@ import {
   forgetEnded,
   insertSaga,
   makeDue,
+  momentNow,
   nextDueInMs,
   putOff,
   readLatestSaga,
@@ -53,7 +54,10 @@ export interface Sagas {
   wake(tx: Tx, sagaId: string): Promise<void>;
   progress(tx: Tx, sagaId: string): Promise<SagaProgress | undefined>;
   latest(tx: Tx, tenantId: string, kind: string): Promise<SagaProgress | undefined>;
-  /** Works until nothing is due; answers how many sagas it touched. For tests and tools. */
+  /**
+   * Works on what is due at the moment of the call, each once; answers how many sagas it touched. What becomes due
+   * meanwhile is for the next call: with pauses shorter than a try takes this one would never end. For tests and tools.
+   */
   runDue(signal?: AbortSignal): Promise<number>;
   /** Works for as long as the signal allows; resolves when the steps in flight have ended. */
   run(signal: AbortSignal): Promise<void>;
@@ -84,8 +88,8 @@ export function createSagas(options: SagasOptions): Sagas {
   };
 
   /** False when nothing was due. */
-  const runOne = async (signal: AbortSignal): Promise<boolean> => {
-    const saga = await db.system('saga', (tx) => claimDue(tx, kinds, leaseMs));
+  const runOne = async (signal: AbortSignal, dueAt?: string): Promise<boolean> => {
+    const saga = await db.system('saga', (tx) => claimDue(tx, kinds, leaseMs, dueAt));
     if (!saga) return false;
     try {
       await runSaga(deps, definitions.get(saga.kind) as SagaDefinition<unknown>, saga, signal);
@@ -105,14 +109,18 @@ export function createSagas(options: SagasOptions): Sagas {
     };
     await db.listen(sagaChannel, wakeAll, signal);
     const rest = async () => {
-      const dueInMs = await db.system('saga', (tx) => nextDueInMs(tx, kinds));
       const awake = new AbortController();
       const wake = () => awake.abort();
+      // Before the look: one that is started right after it would wake nobody.
       wakers.add(wake);
-      // Never less than a moment: a saga that is due and cannot be claimed must not keep a core busy.
-      const ms = Math.min(longestSleepMs, Math.max(50, dueInMs ?? longestSleepMs));
-      await sleep(ms, undefined, { signal: AbortSignal.any([signal, awake.signal]) }).catch(() => undefined);
-      wakers.delete(wake);
+      try {
+        const dueInMs = await db.system('saga', (tx) => nextDueInMs(tx, kinds));
+        // Never less than a moment: a saga that is due and cannot be claimed must not keep a core busy.
+        const ms = Math.min(longestSleepMs, Math.max(50, dueInMs ?? longestSleepMs));
+        await sleep(ms, undefined, { signal: AbortSignal.any([signal, awake.signal]) }).catch(() => undefined);
+      } finally {
+        wakers.delete(wake);
+      }
     };
     const work = async () => {
       while (!signal.aborted) {
@@ -152,8 +160,9 @@ export function createSagas(options: SagasOptions): Sagas {
     progress: readSaga,
     latest: readLatestSaga,
     runDue: async (signal = new AbortController().signal) => {
+      const dueAt = await db.system('saga', momentNow);
       let touched = 0;
-      while (!signal.aborted && (await runOne(signal))) touched += 1;
+      while (!signal.aborted && (await runOne(signal, dueAt))) touched += 1;
       return touched;
     },
     run,
