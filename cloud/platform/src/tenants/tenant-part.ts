@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { objectKeys } from '@stardipper/proto';
 import type { BusRecord, FirstTime, WriteEvent } from '../bus/bus';
@@ -98,26 +99,29 @@ export const exportRows = (
   tenantId: string,
   jobId: string,
 ): Promise<ExportedPart> =>
-  deps.database.tenant(tenantId, (tx) => {
-    const all = async function* () {
-      yield* readTenantRows(tx, deps.service);
-      if (deps.readOutside) yield* deps.readOutside(tenantId);
-    };
-    return writeExport(deps.objects, tenantId, jobId, deps.service, all());
+  writeExport(deps.objects, tenantId, jobId, deps.service, async (write) => {
+    await deps.database.tenant(tenantId, (tx) => write(readTenantRows(tx, deps.service)));
+    // The database ends a transaction that idles for a minute, and what lies outside may take hours to read.
+    if (deps.readOutside) await write(deps.readOutside(tenantId));
   });
 
-/** JSON lines `{"table","row"}`, gzipped, written while they are read: memory does not grow with the tenant. */
+type WriteRows = (pages: AsyncIterable<ExportedRows>) => Promise<void>;
+
+/**
+ * JSON lines `{"table","row"}`, gzipped, stored while `fill` writes them: memory does not grow with the tenant. Rejects
+ * with what `fill` or the store rejects with, and then there is no object.
+ */
 export async function writeExport(
   objects: TenantPartDeps['objects'],
   tenantId: string,
   jobId: string,
   part: string,
-  pages: AsyncIterable<ExportedRows>,
+  fill: (write: WriteRows) => Promise<void>,
 ): Promise<ExportedPart> {
   const key = objectKeys.exported(tenantId, jobId, `${part}.jsonl.gz`);
   const rows: Record<string, number> = {};
   let bytes = 0;
-  const lines = async function* () {
+  const lines = async function* (pages: AsyncIterable<ExportedRows>) {
     for await (const page of pages) {
       rows[page.table] = (rows[page.table] ?? 0) + page.rows.length;
       const text = page.rows.map((row) => `{"table":"${page.table}","row":${row}}\n`).join('');
@@ -125,6 +129,15 @@ export async function writeExport(
       yield text;
     }
   };
-  await objects.put(tenantId, key, Readable.from(lines()).pipe(createGzip()), 'application/gzip', { maxBytes: maxExportBytes });
+  const zip = createGzip();
+  // Either one's failure ends the other.
+  const failed = (error: unknown) => {
+    zip.destroy();
+    throw error;
+  };
+  await Promise.all([
+    fill((pages) => pipeline(Readable.from(lines(pages)), zip, { end: false })).then(() => zip.end(), failed),
+    objects.put(tenantId, key, zip, 'application/gzip', { maxBytes: maxExportBytes }).catch(failed),
+  ]);
   return { key, bytes, rows };
 }

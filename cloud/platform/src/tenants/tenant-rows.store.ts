@@ -41,6 +41,9 @@ const ofTheTenant = `tenant_id = nullif(current_setting('app.tenant_id', true), 
 const withheld = /(^|_)(hash|sha256|secret|sealed|password|token|embedding)(_|$)/;
 const pageRows = 500;
 
+/** A tenant may have more rows in a table than are read or removed in the time that a statement of a request may take. */
+const takeYourTime = (tx: Tx) => tx.execute('SET LOCAL statement_timeout = 0');
+
 /**
  * Every row of the tenant that a service keeps, table by table, in a transaction of that tenant: row-level security
  * decides whose they are. Columns with secrets are left out; bytea comes as base64.
@@ -49,6 +52,7 @@ export async function* readTenantRows(
   tx: Tx,
   schema: string,
 ): AsyncGenerator<{ readonly table: string; readonly rows: readonly string[] }> {
+  await takeYourTime(tx);
   for (const { name, columns } of (await ownTables(tx, schema)).reverse()) {
     const shown = columns.filter((column) => !withheld.test(column)).map(quoted);
     await tx.execute(
@@ -65,6 +69,7 @@ export async function* readTenantRows(
 
 /** Deletes the tenant's rows of a service; answers how many by table. `keep` names tables without the schema. */
 export async function removeTenantRows(tx: Tx, schema: string, keep: readonly string[] = []): Promise<Record<string, number>> {
+  await takeYourTime(tx);
   const removed: Record<string, number> = {};
   for (const { name } of await ownTables(tx, schema)) {
     if (keep.includes(name)) continue;

@@ -1,4 +1,10 @@
-/** A header of POSIX ustar: 512 bytes of fixed fields, numbers in octal text. A `name` of over 100 bytes is cut in two at a slash. */
+/** The first size that eleven octal digits do not hold, 8 GiB. */
+const octalEnd = 8 ** 11;
+
+/**
+ * A header of POSIX ustar: 512 bytes of fixed fields, numbers in octal text; a size of 8 GiB or more in binary, as GNU tar
+ * writes it and others read it. A `name` of over 100 bytes is cut in two at a slash.
+ */
 export function tarHeader(name: string, bytes: number): Buffer {
   const header = Buffer.alloc(512);
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, '0')}\0`;
@@ -8,7 +14,11 @@ export function tarHeader(name: string, bytes: number): Buffer {
   header.write(octal(0o600, 7), 100);
   header.write(octal(0, 7), 108);
   header.write(octal(0, 7), 116);
-  header.write(octal(bytes, 11), 124);
+  if (bytes < octalEnd) header.write(octal(bytes, 11), 124);
+  else {
+    header[124] = 0x80;
+    header.writeBigUInt64BE(BigInt(bytes), 128);
+  }
   header.write(octal(0, 11), 136);
   // The sum is taken with its own field full of blanks.
   header.write(' '.repeat(8), 148);
