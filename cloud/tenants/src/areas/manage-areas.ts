@@ -124,7 +124,9 @@ export const mergeAreas =
       const [from, into] = [await ownArea(writing, areaId), await ownArea(writing, intoId)];
       const related = idsOf(from.path).includes(intoId) || idsOf(into.path).includes(areaId);
       if (from.kind !== into.kind || related) throw tenantError('area.merge_unfit', { kind: from.kind, intoKind: into.kind });
+      // Both: a role that is just being granted on the other must be seen by the one that is moved there.
       await lockArea(tx, areaId);
+      await lockArea(tx, intoId);
       for (const child of await childrenOf(tx, areaId)) {
         await requireDepth(writing, child, into.path);
         await hangUnder(tx, caller.tenantId, child, into.path);
