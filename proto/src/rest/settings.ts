@@ -48,6 +48,7 @@ const retention = z
   })
   .prefault({});
 
+/** Where a tenant wants to be told things. Kept, and shown; nothing is sent yet. */
 export const notificationChannel = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('email'), name: z.string().trim().min(1).max(60), to: z.array(z.email().max(254)).min(1).max(20) }),
   z.strictObject({ kind: z.literal('webhook'), name: z.string().trim().min(1).max(60), url: z.url({ protocol: /^https?$/ }).max(512) }),
@@ -73,7 +74,7 @@ export const tenantSettings = z.strictObject({
   limits,
   retention,
   notifications: z.strictObject({ channels: z.array(notificationChannel).max(20).default([]) }).prefault({}),
-  /** Which of the provider's price lists the tenant is billed by. */
+  /** Which of the provider's price lists the tenant is to be billed by. Kept, and shown; there are no bills yet. */
   billingRules: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,62}$/)

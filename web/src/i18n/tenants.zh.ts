@@ -61,7 +61,7 @@ export const tenants = {
   reason: '原因（租户可见）',
   askDisable: '该租户的用户将无法登录，盒子断开，检索停止。数据不会丢失。',
   askDelete: '租户立即关闭，并在所填天数后彻底清除；在此之前可以恢复。',
-  daysRule: '0 到 365 天。',
+  daysRule: '0 到 365 天；填 0 则半小时内清除。',
   report: '已清除的内容',
   reportLine: '{rows} 行数据，{analytics} 行匹配与事件，{objects} 个对象，{users} 个用户。',
   kept: '保留：曾有此租户的记录及其审计日志。',
@@ -69,8 +69,8 @@ export const tenants = {
 
 export const settings = {
   title: '设置',
-  hint: '数据保留多久，谁会收到通知。限额由运营方设定。',
-  hintProvider: '该租户可以使用什么、如何计费。',
+  hint: '数据保留多久。限额由运营方设定。',
+  hintProvider: '该租户可以使用什么，数据保留多久。',
   provider: '仅运营方可以修改。',
   history: '历史版本',
   version: '版本 {version}，{who}，{time}',
@@ -91,11 +91,13 @@ export const settings = {
   general: '时区与计费',
   timeZone: '时区',
   billingRules: '价目表',
+  billingNotYet: '仅作记录：系统目前不出账单。',
   quotaGb: '存储容量（GB）',
   storageUsed: '{time} 已用 {gb} GB，共 {objects} 个文件。',
   storageNotCounted: '尚未统计已用容量。',
   channels: '通知',
   noChannel: '还没有通知对象。',
+  channelsNotYet: '仅作记录：系统目前不发送通知。',
   channel: { email: '邮件', webhook: 'Webhook' },
   channelName: '名称',
 };
