@@ -24,6 +24,8 @@ async function runServices(settings: AppSettings): Promise<Running> {
   const said = await services.start();
   await app.nest.startAllMicroservices();
   const url = await app.listen();
+  // Whoever hears that Star is ready logs in next.
+  await services.openFirstTenant();
   return {
     ready: { url, ...said },
     stop: async () => {

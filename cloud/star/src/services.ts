@@ -33,8 +33,10 @@ export interface Services {
   readonly module: DynamicModule;
   readonly areasVisibleTo: AreasVisibleTo;
   readonly admit: Admit;
-  /** Before the HTTP application and its consumers: the first tenant, the hub, internal gRPC. Answers what others need to know. */
+  /** Before the HTTP application and its consumers: the platform's tenant, the hub, internal gRPC. Answers what others need to know. */
   start(): Promise<Record<string, unknown>>;
+  /** While they run: opens the first tenant where there is none yet, and resolves when it is open. */
+  openFirstTenant(): Promise<void>;
   /** After the HTTP application and its consumers have stopped. */
   stop(): Promise<void>;
 }
@@ -50,7 +52,6 @@ export function composeServices(base: Base, role: Role): Services {
   const stops: (() => Promise<void>)[] = [];
   const tenants = createTenants({
     database: base.database,
-    writeEvent,
     identity: base.identity.admin,
     endTokens: base.identity.endTokens,
     // In every shape: the services share the database, and a change of the tree is one transaction of it.
@@ -62,9 +63,9 @@ export function composeServices(base: Base, role: Role): Services {
     return {};
   });
   stops.push(async () => ended.abort());
-  if (runs('tenants')) {
+  const life = runs('tenants') ? composeTenantLife(base) : undefined;
+  if (life) {
     const audit = composeAudit(base);
-    const life = composeTenantLife(base);
     modules.push(TenantsModule.forRoot(tenants), AuditModule.forRoot(audit), TenantLifeModule.forRoot(life));
     const auditing = new AbortController();
     const audited = audit.run(auditing.signal);
@@ -72,7 +73,7 @@ export function composeServices(base: Base, role: Role): Services {
       auditing.abort();
       return audited;
     });
-    starts.push(() => openFirstTenants(base, tenants, life));
+    starts.push(() => openPlatformTenant(base, life));
   }
   const devices = runs('devices') ? composeDevices(base, tenants) : undefined;
   if (devices) {
@@ -100,6 +101,7 @@ export function composeServices(base: Base, role: Role): Services {
     areasVisibleTo: tenants.areasVisibleTo,
     module: { module: StarModule, imports: modules },
     admit: admitCaller(base),
+    openFirstTenant: async () => life && openFirstTenant(base, life),
     start: async () => Object.assign({}, ...(await Promise.all(starts.map((begin) => begin())))) as Record<string, unknown>,
     stop: async () => {
       await Promise.all(stops.map((end) => end()));
@@ -107,13 +109,15 @@ export function composeServices(base: Base, role: Role): Services {
   };
 }
 
-async function openFirstTenants({ settings }: Base, tenants: Tenants, life: TenantLife): Promise<Record<string, unknown>> {
-  const { STAR_PLATFORM_ADMIN: operator, STAR_PLATFORM_PASSWORD: platformPassword } = settings;
-  if (operator && platformPassword) await life.openPlatformTenant({ username: operator, password: platformPassword });
-  const { STAR_FIRST_TENANT: name, STAR_FIRST_ADMIN: username, STAR_FIRST_PASSWORD: password } = settings;
-  if (name && username && password)
-    await tenants.createTenant({ name, admin: { username, displayName: username, password } }, { ifAbsent: true });
+async function openPlatformTenant({ settings }: Base, life: TenantLife): Promise<Record<string, unknown>> {
+  const { STAR_PLATFORM_ADMIN: username, STAR_PLATFORM_PASSWORD: password } = settings;
+  if (username && password) await life.openPlatformTenant({ username, password });
   return {};
+}
+
+async function openFirstTenant({ settings }: Base, life: TenantLife): Promise<void> {
+  const { STAR_FIRST_TENANT: name, STAR_FIRST_ADMIN: username, STAR_FIRST_PASSWORD: password } = settings;
+  if (name && username && password) await life.openFirstTenant({ name, admin: { username, displayName: username, password } });
 }
 
 const composeAudit = (base: Base) =>

@@ -101,7 +101,7 @@ const settings = z.object({
   STAR_MAX_PACKS: z.coerce.number().int().min(1).max(10_000).default(32),
   /** The built console; not served when absent. */
   STAR_CONSOLE: z.string().optional(),
-  /** Made at the first start, when there is no tenant yet. */
+  /** Opened at the first start, when there is no tenant yet and never was one, with a community of the same name in it. */
   STAR_FIRST_TENANT: z.string().optional(),
   STAR_FIRST_ADMIN: z.string().default('admin'),
   STAR_FIRST_PASSWORD: z.string().min(8).optional(),

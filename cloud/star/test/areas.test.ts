@@ -14,13 +14,13 @@ import {
   loadSigningKey,
   openLocalCache,
   type TokenIssuer,
-  writeEvent,
 } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { createTenants, holdArea, recordAudit, type Tenants, TenantsModule, tenantsMigrations } from '@star/tenants';
 import type { Area, Camera, Edge, Page, ProvisioningKey, Recorder, RefusedEdge } from '@stardipper/proto';
 import fc from 'fast-check';
 import { aWorld, provision, type World } from '../../devices/test/world';
+import { aTenantWith } from '../../tenants/test/support/a-tenant';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
 const plenty: Limits = { edges: 1000, cameras: 1000, people: 1000, searchesInFlight: 1000 };
@@ -46,7 +46,6 @@ beforeAll(async () => {
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   tenants = createTenants({
     database: world.database.db,
-    writeEvent,
     identity: createUserAdmin({ database: world.database.db }),
     endTokens: endTokens({ cache: await openLocalCache() }),
     hanging: [{ count: countOnAreas, moveAll: moveOnAreas }],
@@ -88,7 +87,10 @@ async function call<T = Record<string, unknown>>(who: Caller, method: string, pa
 
 async function aTenant(): Promise<Caller> {
   const username = `admin-${randomUUID()}`;
-  const { tenantId, adminId } = await tenants.createTenant({ name: 'T', admin: { username, displayName: 'A', password: 'a secret' } });
+  const { tenantId, adminId } = await aTenantWith(
+    { database: world.database.db, identity: createUserAdmin({ database: world.database.db }) },
+    { username },
+  );
   return { tenantId, userId: adminId, username, roles: ['tenant-admin'] };
 }
 

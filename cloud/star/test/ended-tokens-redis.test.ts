@@ -4,9 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { identityMigrations } from '@star/identity';
-import { type Cache, type Caller, createLogger, createTokenIssuer, loadSigningKey, tokenAudience, writeEvent } from '@star/platform';
+import { type Cache, type Caller, createLogger, createTokenIssuer, loadSigningKey, tokenAudience } from '@star/platform';
 import { redisServer, type TestDatabase, type TestRedis, testDatabase, testRedis } from '@star/platform/test-kit';
 import { createTenants, type Tenants, tenantsMigrations } from '@star/tenants';
+import { aTenantWith } from '../../tenants/test/support/a-tenant';
 import { openCache } from '../src/base';
 import { type Identity, issuerOf, openIdentity } from '../src/identity';
 import { signingKeyPath } from '../src/secrets';
@@ -37,8 +38,8 @@ import { aUser, endingChanges, soon, verdict } from './support/token-ends';
     const [first, second] = caches as [Cache, Cache];
     here = await openIdentity(settings, database.db, first, log);
     there = await openIdentity(settings, database.db, second, log);
-    tenants = createTenants({ database: database.db, writeEvent, identity: here.admin, endTokens: here.endTokens });
-    const opened = await tenants.createTenant({ name: 'East', admin: { username: 'guo', displayName: 'Guo', password: 'first secret' } });
+    tenants = createTenants({ database: database.db, identity: here.admin, endTokens: here.endTokens });
+    const opened = await aTenantWith({ database: database.db, identity: here.admin }, { name: 'East', username: 'guo' });
     admin = { tenantId: opened.tenantId, userId: opened.adminId, username: 'guo', roles: ['tenant-admin', 'operator'] };
     const tokens = createTokenIssuer({
       issuer: issuerOf(settings),

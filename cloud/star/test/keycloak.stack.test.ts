@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identityMigrations } from '@star/identity';
-import { type Cache, createLogger, oidcClients, writeEvent } from '@star/platform';
+import { type Cache, createLogger, oidcClients } from '@star/platform';
 import { OidcClient, type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { createTenants, type Tenants, tenantsMigrations } from '@star/tenants';
 import { type RunningKeycloak, startKeycloak, whyNoKeycloak } from '../../../tools/stack/keycloak';
+import { aTenantWith } from '../../tenants/test/support/a-tenant';
 import { openCache } from '../src/base';
 import { type Identity, issuerOf, openIdentity } from '../src/identity';
 import { type AppSettings } from '../src/settings';
@@ -42,7 +43,7 @@ if (missing) console.warn(missing);
     const [first, second] = caches as [Cache, Cache];
     identity = await openIdentity(settings, database.db, first, log);
     other = await openIdentity(settings, database.db, second, log);
-    tenants = createTenants({ database: database.db, writeEvent, identity: identity.admin, endTokens: identity.endTokens });
+    tenants = createTenants({ database: database.db, identity: identity.admin, endTokens: identity.endTokens });
     client = new OidcClient(issuerOf(settings), `${consoleUrl}/`);
   }, 300_000);
   afterAll(async () => {
@@ -51,15 +52,15 @@ if (missing) console.warn(missing);
     await keycloak?.stop();
   });
 
-  it('opens a tenant once, whose administrator logs in there and makes users', async () => {
-    const input = { name: 'Two Courts', admin: { username: 'guo', displayName: 'Guo Lin', password: 'first secret' } };
-    const opened = await tenants.createTenant(input, { ifAbsent: true });
-    expect(await tenants.createTenant(input, { ifAbsent: true })).toEqual({ ...opened, created: false });
+  const aTenant = (name: string, username: string) => aTenantWith({ database: database.db, identity: identity.admin }, { name, username });
+
+  it('has a tenant whose administrator logs in there and makes users', async () => {
+    const opened = await aTenant('Two Courts', 'guo');
 
     const { body } = await client.password('guo', 'first secret');
     const guo = await identity.verifier.verify(body.access_token ?? '');
     expect(guo).toMatchObject({ tenantId: opened.tenantId, userId: opened.adminId });
-    expect(await tenants.whoAmI(guo)).toMatchObject({ tenantName: 'Two Courts', displayName: 'Guo Lin' });
+    expect(await tenants.whoAmI(guo)).toMatchObject({ tenantName: 'Two Courts', displayName: 'Admin' });
     const lin = await tenants.createUser(guo, { username: 'lin', displayName: 'Lin', roles: ['viewer'], secondFactorRequired: false });
     expect((await tenants.readUsers(guo, { limit: 10 })).items.map(({ username }) => username)).toEqual(['guo', 'lin']);
     const stranger = { ...guo, tenantId: '99999999-9999-4999-8999-999999999999' };
@@ -67,8 +68,7 @@ if (missing) console.warn(missing);
   });
 
   it('ends tokens in every replica at once with every change that takes something from a user, and nobody else’s', async () => {
-    const input = { name: 'Three Courts', admin: { username: 'wei', displayName: 'Wei', password: 'first secret' } };
-    const { tenantId, adminId } = await tenants.createTenant(input);
+    const { tenantId, adminId } = await aTenant('Three Courts', 'wei');
     const admin = { tenantId, userId: adminId, username: 'wei', roles: ['tenant-admin'] };
     const logIn = async ({ username, password }: { username: string; password: string }) => {
       const { body } = await client.password(username, password);
@@ -97,8 +97,7 @@ if (missing) console.warn(missing);
   });
 
   it('shows a tenant’s people no permission of the platform’s, whatever roles Keycloak was told to give them', async () => {
-    const input = { name: 'Four Courts', admin: { username: 'qin', displayName: 'Qin', password: 'first secret' } };
-    const { adminId } = await tenants.createTenant(input);
+    const { adminId } = await aTenant('Four Courts', 'qin');
     await identity.admin.setRoles(adminId, ['platform-operator', 'viewer']);
     const qin = await identity.verifier.verify((await client.password('qin', 'first secret')).body.access_token ?? '');
     expect(qin.roles).not.toContain('platform-operator');

@@ -13,7 +13,7 @@ import { connectBus, type HttpApp } from '@star/platform/nest';
 import { type TestAnalytics, type TestDatabase, testAnalytics, testDatabase } from '@star/platform/test-kit';
 import { searchAnalytics, searchMigrations } from '@star/search';
 import { tenantsMigrations } from '@star/tenants';
-import { platformTenantId } from '@stardipper/proto';
+import { firstTenantId, platformTenantId } from '@stardipper/proto';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { type Base, openBase } from '../src/base';
 import { UsageError } from '../src/commands/command';
@@ -60,6 +60,9 @@ beforeAll(async () => {
       STAR_RPC_KEEP_DAYS: 30,
       STAR_PLATFORM_ADMIN: 'platform',
       STAR_PLATFORM_PASSWORD: 'platform secret',
+      STAR_FIRST_TENANT: 'Two Courts',
+      STAR_FIRST_ADMIN: 'admin',
+      STAR_FIRST_PASSWORD: 'a first password',
       STAR_LOG_LEVEL: 'silent',
     }),
   );
@@ -176,6 +179,15 @@ async function rowsOf(tenantId: string): Promise<string[]> {
   return found;
 }
 
+it('is opened at the first start, complete, and only then', async () => {
+  for (let start = 0; start < 2; start++) await services.openFirstTenant();
+  const token = await logIn('admin', 'a first password');
+  expect((await request(token, 'GET', '/areas')).body.items).toMatchObject([{ kind: 'community', name: 'Two Courts' }]);
+  expect((await request(token, 'GET', '/settings')).body).toMatchObject({ version: 1 });
+  expect(await rowsOf(firstTenantId)).toEqual(expect.arrayContaining(['devices.customers', 'search.libraries', 'tenants.areas']));
+  expect(await base.objects.head(firstTenantId, `${firstTenantId}/tenant.json`)).toBeDefined();
+});
+
 it('is opened, disabled, enabled and removed everywhere, and its neighbour does not notice', async () => {
   const provider = await logIn('platform', 'platform secret');
   const [east, west] = [await aLivingTenant(provider), await aLivingTenant(provider)];
@@ -201,6 +213,11 @@ it('is opened, disabled, enabled and removed everywhere, and its neighbour does 
   await back.endAsync();
   expect((await request(east.token, 'GET', '/edges')).body.items).toHaveLength(1);
 
+  await request(provider, 'DELETE', `/tenants/${east.id}`);
+  // As if its grace period were over.
+  await database.db.tenant(east.id, (tx) =>
+    tx.execute("UPDATE tenants.tenants SET state_since = now() - interval '30 days', delete_after = now() WHERE tenant_id = $1", [east.id]),
+  );
   await request(provider, 'DELETE', `/tenants/${east.id}?graceDays=0`);
   const { report } = await until(async () => {
     const { body } = await request(provider, 'GET', `/tenants/${east.id}`);
@@ -216,7 +233,8 @@ it('is opened, disabled, enabled and removed everywhere, and its neighbour does 
   expect(await rowsOf(east.id)).toEqual(['tenants.tenants']);
   expect(await base.analytics.forTenant(east.id).query('SELECT 1 FROM search_matches WHERE tenant_id = {tenant:UUID}')).toEqual([]);
   // The provider's own has its audit log's head there.
-  expect((await readdir(join(folder, 'objects', 'stored'))).filter((id) => id !== platformTenantId)).toEqual([west.id]);
+  const others: readonly string[] = [platformTenantId, firstTenantId];
+  expect((await readdir(join(folder, 'objects', 'stored'))).filter((id) => !others.includes(id))).toEqual([west.id]);
   expect(await logIn(east.admin.username, east.admin.password)).toBeUndefined();
   await expect(connect(east.boxToken)).rejects.toThrow();
   await expect(base.tenantKeys.keyOf(east.id)).rejects.toMatchObject({ code: 'tenant.erased' });

@@ -6,7 +6,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Caller, migrate, openDatabase, startEmbeddedPostgres, type Tx, type WriteEvent } from '@star/platform';
+import { type Caller, migrate, openDatabase, startEmbeddedPostgres, type Tx } from '@star/platform';
 import { createTenants, tenantsMigrations } from '@star/tenants';
 import pg from 'pg';
 
@@ -57,8 +57,7 @@ const caller = (n: number): Caller => {
   const user = users[n % users.length] as (typeof users)[number];
   return { tenantId: user.tenant_id, userId: user.user_id, username: 'user', roles: [] };
 };
-const writeEvent: WriteEvent = async () => undefined;
-const tenants = createTenants({ database: db, writeEvent, tokens: {} as never, now: () => new Date() });
+const tenants = createTenants({ database: db, tokens: {} as never, now: () => new Date() });
 
 /** One after the other, milliseconds. */
 async function timed(times: number, work: (n: number) => Promise<unknown>): Promise<{ p50: number; p99: number; text: string }> {

@@ -1,7 +1,6 @@
 import { issueApiKey, readApiKeys, withdrawApiKey } from './api-keys/manage-api-keys';
 import { createArea, mergeAreas, moveArea, removeArea, renameArea } from './areas/manage-areas';
 import { readArea, readAreas } from './areas/read-areas';
-import { createTenant } from './create-tenant';
 import type { TenantsDeps } from './deps';
 import { createAreaAccess } from './grants/area-access';
 import { giveGrant, readGrants, withdrawGrant } from './grants/manage-grants';
@@ -22,7 +21,6 @@ export const createTenants = (deps: TenantsDeps) => {
   };
   const keys = { database, now: deps.now ?? (() => new Date()) };
   return {
-    createTenant: createTenant(deps),
     whoAmI: whoAmI(deps),
     ...manageUsers(deps),
     areasVisibleTo: access.areasVisibleTo,

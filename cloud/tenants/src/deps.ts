@@ -1,9 +1,8 @@
-import type { Database, EndTokens, IdentityAdmin, WriteEvent } from '@star/platform';
+import type { Database, EndTokens, IdentityAdmin } from '@star/platform';
 import type { HangsOnAreas } from './areas/ports';
 
 export interface TenantsDeps {
   readonly database: Database;
-  readonly writeEvent: WriteEvent;
   readonly identity: IdentityAdmin;
   readonly endTokens: EndTokens;
   readonly now?: () => Date;

@@ -10,7 +10,6 @@ export { type HeadDocument, readHeadFiles } from './audit-heads';
 export { createSeal, createSealChecker } from './audit-seal';
 export { listAuditTenants } from './audit-tenants';
 export { type Audit as AuditLog, type AuditOptions, createAudit } from './create-audit';
-export { createTenant, type NewTenant, type OpenedTenant } from './create-tenant';
 export { createTenants, type Tenants } from './create-tenants';
 export type { TenantsDeps } from './deps';
 export { admitCaller } from './life/admit-caller';

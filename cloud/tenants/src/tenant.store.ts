@@ -1,8 +1,5 @@
 import type { Tx } from '@star/platform';
 
-export const insertTenant = (tx: Tx, tenantId: string, name: string): Promise<number> =>
-  tx.execute('INSERT INTO tenants.tenants (tenant_id, name) VALUES ($1, $2)', [tenantId, name]);
-
 export const findTenantName = async (tx: Tx, tenantId: string): Promise<string | undefined> =>
   (await tx.query<{ name: string }>('SELECT name FROM tenants.tenants WHERE tenant_id = $1', [tenantId]))[0]?.name;
 

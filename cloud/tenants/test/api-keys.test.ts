@@ -4,19 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createUserAdmin, endTokens, identityMigrations } from '@star/identity';
-import {
-  createTokenIssuer,
-  createTokenVerifier,
-  loadSigningKey,
-  openLocalCache,
-  type TokenIssuer,
-  withApiKeys,
-  writeEvent,
-} from '@star/platform';
+import { createTokenIssuer, createTokenVerifier, loadSigningKey, openLocalCache, type TokenIssuer, withApiKeys } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import type { ApiKey, CreatedApiKey, Page, Problem } from '@stardipper/proto';
 import { checkApiKeys, createTenants, tenantsMigrations } from '../src';
+import { aTenantWith } from './support/a-tenant';
 import { withAudit } from './support/with-audit';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
@@ -36,10 +29,10 @@ beforeAll(async () => {
   ]);
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   const now = () => new Date(nowMs);
+  const identity = createUserAdmin({ database: database.db });
   const tenants = createTenants({
     database: database.db,
-    writeEvent,
-    identity: createUserAdmin({ database: database.db }),
+    identity,
     endTokens: endTokens({ cache: await openLocalCache() }),
     now,
   });
@@ -48,7 +41,7 @@ beforeAll(async () => {
       verifier: withApiKeys(createTokenVerifier({ ...realm, keys: tokens.jwks }), checkApiKeys({ database: database.db, now })),
     });
   replicas = [await replica(), await replica()];
-  const open = (name: string) => tenants.createTenant({ name, admin: { username: name, displayName: name, password: 'long enough' } });
+  const open = (name: string) => aTenantWith({ database: database.db, identity }, { name, username: name });
   east = (await open('east')).tenantId;
   west = (await open('west')).tenantId;
 });

@@ -1,5 +1,7 @@
 /** What the tests of tenants' life share: a real database, bus and objects; devices and search do their part through the real port. */
+import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +29,7 @@ import { firstArea, recordAudit, type TenantLifeDeps, tenantsMigrations } from '
 import { openingSaga } from '../src/life/open-tenant';
 import { finishPart } from '../src/life/parts';
 import { partServices, type WithSagas } from '../src/life/ports';
+import type { OpeningOrders } from './opening.child';
 
 export const objectsSecret = 's'.repeat(32);
 
@@ -152,6 +155,26 @@ export async function lifeWorld(): Promise<LifeWorld> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A replica in a process of its own, which tells where its steps are. */
+export function openingChild(world: LifeWorld, orders: Omit<OpeningOrders, 'databaseUrl' | 'folder' | 'key'>): ChildProcess {
+  const child = fork(join(__dirname, 'opening.child.ts'), [], {
+    execArgv: ['-r', join(__dirname, '../../platform/test/run-sources.cjs')],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  child.send({ databaseUrl: world.database.appUrl, folder: world.folder, key: world.key.toString('hex'), ...orders });
+  return child;
+}
+
+/** Resolves when it has been killed at that place. */
+export async function killAt(child: ChildProcess, place: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    child.on('message', ({ at }: { at?: string }) => at === place && resolve());
+    child.once('exit', () => reject(new Error(`ended before ${place}`)));
+  });
+  child.kill('SIGKILL');
+  await once(child, 'exit');
 }
 
 /** For a process of its own. */

@@ -18,12 +18,20 @@ let app: HttpApp;
 let base: string;
 let provider: string;
 let nowMs = Date.now();
+let beforePut: (key: string) => Promise<void> = async () => undefined;
 
 beforeAll(async () => {
   world = await lifeWorld();
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(world.folder, 'key.json')) });
   life = createTenantLife({
     ...world.deps,
+    objects: {
+      ...world.objects,
+      put: async (...object) => {
+        await beforePut(object[1]);
+        await world.objects.put(...object);
+      },
+    },
     now: () => new Date(nowMs),
     secrets: new SecretBox(world.key),
     pace: { firstPauseMs: 10 },
@@ -176,6 +184,9 @@ describe('tenants over REST', () => {
     expect(await world.left(id)).toEqual(['1 in tenants.tenants']);
     expect(await world.deps.identity.findUser({ username: admin.username })).toBeUndefined();
     expect((await request('POST', `/tenants/${id}/restore`)).body).toMatchObject({ code: 'tenant.wrong_state' });
+    // Whoever was counting its objects meanwhile writes down nothing.
+    await measureStorage({ ...world.deps, now: () => new Date(nowMs) })(id, randomUUID(), new AbortController().signal);
+    expect(await world.left(id)).toEqual(['1 in tenants.tenants']);
   });
 
   it('exported: every row but secrets, as JSON lines in a tar.gz behind a signed address', async () => {
@@ -206,6 +217,67 @@ describe('tenants over REST', () => {
     );
     expect(looks).toEqual([{ username: expect.any(String), details: { exportId: done.job.id } }]);
   });
+});
+
+describe('an export', () => {
+  it('is begun once, however many ask at once', async () => {
+    const { id } = await anOpenTenant();
+    const jobs = await Promise.all([1, 2, 3, 4, 5].map(async () => (await request('POST', `/tenants/${id}/export`)).body.job.id));
+    expect(new Set(jobs).size).toBe(1);
+  });
+
+  it('that is being written when its tenant is removed leaves nothing, whichever ends first', async () => {
+    const { id } = await anOpenTenant();
+    let goOn = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const writing = new Promise<void>((resolve) => {
+      beforePut = async (key) => {
+        if (!key.startsWith(id) || !key.endsWith('.tar.gz')) return;
+        resolve();
+        await held;
+      };
+    });
+    await request('POST', `/tenants/${id}/export`);
+    await writing;
+    await request('DELETE', `/tenants/${id}?graceDays=1`);
+    nowMs += 2 * 86_400_000;
+    const stateOf = async () => (await request('GET', `/tenants/${id}`)).body.state as string;
+    for (let looks = 0; looks < 50 && (await stateOf()) !== 'removed'; looks++) await sleep(20);
+    goOn();
+    await until(async () => (await stateOf()) === 'removed');
+    // Nor of those it was opened by and for.
+    const sagas = await world.database.db.tenant(id, (tx) => tx.query('SELECT kind FROM platform.sagas'));
+    expect(sagas).toEqual([{ kind: 'tenant.removal' }]);
+    const stored = [];
+    for await (const { key } of world.objects.list(id)) stored.push(key);
+    expect(stored).toEqual([]);
+    expect(await world.left(id)).toEqual(['1 in tenants.tenants']);
+  });
+});
+
+it('a removal without a grace period waits for whoever was let in before it', async () => {
+  const { id } = await anOpenTenant();
+  const { body } = await request('DELETE', `/tenants/${id}?graceDays=0`);
+  const stateOf = async () => (await request('GET', `/tenants/${id}`)).body.state as string;
+  for (let looks = 0; looks < 50 && (await stateOf()) !== 'removed'; looks++) await sleep(20);
+  // A picture that a box had an address for, and somebody's slow request.
+  await world.objects.put(id, `${id}/crops/a/b.jpg`, Buffer.alloc(10), 'image/jpeg');
+  const settings = JSON.stringify(defaultTenantSettings);
+  await world.database.db.tenant(id, (tx) =>
+    tx.execute("INSERT INTO tenants.settings_history (tenant_id, version, settings, changed_by) VALUES ($1, 9, $2, 'x')", [id, settings]),
+  );
+  nowMs += 21 * 60_000;
+  const wake = () => world.database.db.tenant(id, (tx) => life.sagas.wake(tx, body.job.id));
+  await until(async () => {
+    await wake();
+    return (await stateOf()) === 'removed';
+  });
+  const stored = [];
+  for await (const { key } of world.objects.list(id)) stored.push(key);
+  expect(stored).toEqual([]);
+  expect(await world.left(id)).toEqual(['1 in tenants.tenants']);
 });
 
 it('what a tenant stores is counted, and told with its settings', async () => {
@@ -285,6 +357,29 @@ describe('settings', () => {
   ])('refuse %s', async (_, body, code) => {
     const { token } = await anOpenTenant();
     expect(await request('PUT', '/settings', { token, body })).toMatchObject({ status: 400, body: { code } });
+  });
+
+  it('are not changed while the tenant is opened, which may be undone', async () => {
+    const id = randomUUID();
+    await world.database.db.tenant(id, (tx) =>
+      tx.execute("INSERT INTO tenants.tenants (tenant_id, name, state) VALUES ($1, 'T', 'opening')", [id]),
+    );
+    const body = { version: 0, settings: changed({ timeZone: 'UTC' }) };
+    expect(await request('PUT', `/tenants/${id}/settings`, { body })).toMatchObject({ status: 409, body: { code: 'tenant.wrong_state' } });
+  });
+
+  it('that an older Star stored are read without the parts that there are no more', async () => {
+    const { id, token } = await anOpenTenant();
+    await world.database.db.tenant(id, (tx) =>
+      tx.execute(`UPDATE tenants.settings SET settings = settings || '{"storage": {"quotaGb": 7, "coldAfterDays": 30}, "colour": "red"}'`),
+    );
+    const settings = changed({ storage: { quotaGb: 7 } });
+    expect((await request('GET', '/settings', { token })).body).toMatchObject({ version: 1, settings });
+    const next = { ...settings, timeZone: 'UTC' };
+    expect((await request('PUT', '/settings', { token, body: { version: 1, settings: next } })).body).toMatchObject({
+      version: 2,
+      settings: next,
+    });
   });
 
   it('reach another replica’s cache', async () => {

@@ -12,11 +12,11 @@ import {
   migrate,
   openLocalCache,
   type TokenIssuer,
-  writeEvent,
 } from '@star/platform';
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { createTenants, type Tenants, tenantsMigrations } from '../src';
+import { aTenantWith } from './support/a-tenant';
 import { withAudit } from './support/with-audit';
 
 const realm = { issuer: 'http://star.test', audience: 'star' };
@@ -44,7 +44,7 @@ beforeAll(async () => {
   ]);
   tokens = createTokenIssuer({ ...realm, key: await loadSigningKey(join(folder, 'key.json')) });
   identity = createUserAdmin({ database: database.db });
-  tenants = createTenants({ database: database.db, writeEvent, identity, endTokens: endTokens({ cache: await openLocalCache() }) });
+  tenants = createTenants({ database: database.db, identity, endTokens: endTokens({ cache: await openLocalCache() }) });
   app = await createHttpApp(await withAudit(tenants, database.db, folder), {
     verifier: createTokenVerifier({ ...realm, keys: tokens.jwks }),
   });
@@ -64,7 +64,7 @@ const aName = () => `user${++made}`;
 
 async function aTenant(name: string): Promise<Tenant> {
   const username = aName();
-  const { tenantId, adminId } = await tenants.createTenant({ name, admin: { username, displayName: 'Admin', password: 'first secret' } });
+  const { tenantId, adminId } = await aTenantWith({ database: database.db, identity }, { name, username });
   return { tenantId, adminId, token: await tokenOf(tenantId, adminId, ['tenant-admin', 'operator']) };
 }
 

@@ -66,6 +66,8 @@ const isRole = (name: string): name is Role => (roles as readonly string[]).incl
 
 /** The provider's own tenant, the same in every installation: whose users open and look after all the others. */
 export const platformTenantId = '00000000-0000-4000-8000-000000000000';
+/** The customer that an installation opens for itself at its first start, where it is told to. */
+export const firstTenantId = '00000000-0000-4000-8000-000000000001';
 
 /** A tenant's people have no role of the platform, whatever an identity provider was made to say. */
 export const rolesWithin = (tenantId: string, held: readonly string[]): readonly string[] =>

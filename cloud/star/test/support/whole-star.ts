@@ -103,6 +103,7 @@ export async function startWholeStar(
   const { mqttPort } = (await services.start()) as { mqttPort: number };
   await app.nest.startAllMicroservices();
   const address = await app.listen();
+  await services.openFirstTenant();
   return {
     base,
     app,

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLeases, createSagas, type Log, type SagaDefinition, type SagasOptions, type SecretBox } from '@star/platform';
+import { createLeases, createSagas, type Log, type SagaDefinition, type Sagas, type SagasOptions, type SecretBox } from '@star/platform';
 import { changeSettings } from '../settings/change-settings';
 import { readSettings, readSettingsHistory } from '../settings/read-settings';
 import { keepMeasuringStorage } from '../storage/measure-storage';
 import { deleteTenant, disableTenant, enableTenant, restoreTenant } from './change-state';
-import { exportSaga, exportTenant, readExport } from './export-tenant';
+import { exportKind, exportSaga, exportTenant, readExport } from './export-tenant';
+import { openFirstTenant } from './first-tenant';
 import { openingSaga, openTenant } from './open-tenant';
 import { finishPart } from './parts';
 import { openPlatformTenant } from './platform-tenant';
@@ -25,10 +26,14 @@ export interface TenantLifeOptions extends TenantLifeDeps {
 /** Opening, changing, exporting and removing tenants, and their settings. Nothing runs before `run`. */
 export function createTenantLife(options: TenantLifeOptions) {
   const { database, log } = options;
-  const sagas = createSagas({
+  const isExported = async (tenantId: string): Promise<boolean> => {
+    const last = await database.tenant(tenantId, (tx) => sagas.latest(tx, tenantId, exportKind));
+    return last !== undefined && last.endedAt === null;
+  };
+  const sagas: Sagas = createSagas({
     db: database,
     // Sagas differ in what they are given; the runner hands each only its own.
-    definitions: [openingSaga(options), exportSaga(options), removalSaga(options)] as unknown as SagaDefinition[],
+    definitions: [openingSaga(options), exportSaga(options), removalSaga(options, isExported)] as unknown as SagaDefinition[],
     secrets: options.secrets,
     ...(log && { log }),
     ...options.pace,
@@ -51,6 +56,7 @@ export function createTenantLife(options: TenantLifeOptions) {
   return {
     openTenant: openTenant(deps),
     openPlatformTenant: openPlatformTenant(deps),
+    openFirstTenant: openFirstTenant(deps),
     readTenants: readTenants(deps),
     readTenant: readTenant(deps),
     enableTenant: enableTenant(deps),

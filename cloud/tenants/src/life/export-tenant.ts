@@ -7,6 +7,7 @@ import {
   maxExportBytes,
   type PartReport,
   type SagaDefinition,
+  type SagaStep,
   type StepContext,
   who,
   writeExport,
@@ -17,7 +18,7 @@ import { partsOf } from './parts';
 import { partServices, type TenantLifeDeps, type WithSagas } from './ports';
 import { shownJob } from './read-tenants';
 import { tarHeader, tarPadding } from './tar';
-import { findTenant, forgetParts } from './tenant-life.store';
+import { findTenant, forgetParts, lockTenant, type TenantRow } from './tenant-life.store';
 
 export const exportKind = 'tenant.export';
 
@@ -36,9 +37,10 @@ export const exportTenant =
   (deps: WithSagas) =>
   async (caller: Caller, tenantId: string): Promise<TenantExport> => {
     await deps.database.system('export a tenant', async (tx) => {
-      const row = await findTenant(tx, tenantId);
+      // Under the lock there is no second one, and none that begins while the removal does.
+      const row = await lockTenant(tx, tenantId);
       if (!row) throw tenantError('tenant.not_found', { tenantId });
-      if (!['enabled', 'disabled', 'deleting'].includes(row.state)) throw tenantError('tenant.wrong_state', { state: row.state });
+      requireExportable(row);
       const last = await deps.sagas.latest(tx, tenantId, exportKind);
       if (last && !last.endedAt) return;
       await deps.sagas.start(tx, { id: randomUUID(), kind: exportKind, tenantId, input: { tenantId, name: row.name } satisfies Export });
@@ -47,6 +49,10 @@ export const exportTenant =
     });
     return readExport(deps)(caller, tenantId);
   };
+
+function requireExportable({ state }: Pick<TenantRow, 'state'>): void {
+  if (!['enabled', 'disabled', 'deleting'].includes(state)) throw tenantError('tenant.wrong_state', { state });
+}
 
 /** The newest export. That its address was handed out is recorded: everybody's faces are in it. Throws `tenant.not_exported`. */
 export const readExport =
@@ -92,21 +98,26 @@ export const exportSaga = (deps: TenantLifeDeps): SagaDefinition<Export> => {
       await forgetParts(tx, sagaId);
     });
   };
+  const step = (name: string, work: SagaStep<Export>['do']): SagaStep<Export> => ({
+    name,
+    do: async (input, context) => {
+      const { tenantId } = input;
+      const row = await database.tenant(tenantId, (tx) => findTenant(tx, tenantId));
+      if (!row) throw tenantError('tenant.not_found', { tenantId });
+      requireExportable(row);
+      return work(input, context);
+    },
+    undo: forget,
+  });
   return {
     kind: exportKind,
     steps: [
-      { name: 'services', do: ({ name }, context) => partsOf(deps, context, 'export', partServices, name), undo: forget },
-      {
-        name: 'tenants',
-        do: ({ tenantId }, { sagaId }) => exportRows({ database, objects, service: 'tenants' }, tenantId, sagaId),
-        undo: forget,
-      },
-      {
-        name: 'users',
-        do: ({ tenantId }, { sagaId }) => writeExport(objects, tenantId, sagaId, 'users', usersOf(deps, tenantId)),
-        undo: forget,
-      },
-      { name: 'archive', do: ({ tenantId }, context) => pack(deps, tenantId, context), undo: forget },
+      step('services', ({ name }, context) => partsOf(deps, context, 'export', partServices, name)),
+      step('tenants', ({ tenantId }, { sagaId }) => exportRows({ database, objects, service: 'tenants' }, tenantId, sagaId)),
+      step('users', ({ tenantId }, { sagaId }) =>
+        writeExport(objects, tenantId, sagaId, 'users', (write) => write(usersOf(deps, tenantId))),
+      ),
+      step('archive', ({ tenantId }, context) => pack(deps, tenantId, context)),
     ],
   };
 };

@@ -17,40 +17,53 @@ export interface Opening {
   readonly areaId: string;
   readonly areaName: string;
   readonly admin: { readonly username: string; readonly displayName: string };
-  readonly openedBy: { readonly userId: string; readonly username: string };
+  /** Without an id: Star itself, at its first start. */
+  readonly openedBy: { readonly userId?: string; readonly username: string };
 }
 
 /**
  * Starts the saga that opens a tenant and answers at once; `job` tells how far it has come. Asked again with the same
- * id and name it answers what is there. Throws `user.username_taken`, `tenant.id_taken`.
+ * id and name it answers what is there. Throws `user.username_taken`, `tenant.id_taken`, and `tenant.wrong_state` while an
+ * earlier opening with this id is still being undone.
  */
 export const openTenant =
   (deps: WithSagas) =>
   async (caller: Caller, input: CreateTenant): Promise<TenantDetail> => {
     const tenantId = input.id ?? randomUUID();
-    const known = await deps.database.system('open a tenant', (tx) => findTenant(tx, tenantId));
-    if (!known && (await deps.identity.findUser({ username: input.admin.username })))
-      throw identityErrors.error('user.username_taken', { username: input.admin.username });
-    await deps.database.system('open a tenant', async (tx) => {
-      const inserted = !known && (await insertTenantRow(tx, { tenantId, name: input.name, kind: 'customer', state: 'opening' }));
-      if (!inserted) {
-        if ((await findTenant(tx, tenantId))?.name !== input.name) throw tenantError('tenant.id_taken', { tenantId });
-        return;
-      }
-      const { username, displayName, password } = input.admin;
-      const opening: Opening = {
-        tenantId,
-        name: input.name,
-        areaId: randomUUID(),
-        areaName: input.firstArea ?? input.name,
-        admin: { username, displayName },
-        openedBy: { userId: caller.userId, username: caller.username },
-      };
-      await deps.sagas.start(tx, { id: randomUUID(), kind: openingKind, tenantId, input: opening, secret: password });
-      await deps.audit(tx, { ...who(caller), action: 'tenant.opening', subject: tenantId, details: { name: input.name, admin: username } });
-    });
+    await startOpening(deps, who(caller), { ...input, id: tenantId });
     return readTenant(deps)(tenantId);
   };
+
+/** As `openTenant`, by whoever it is: `tenantId` says in whose audit log. */
+export async function startOpening(
+  deps: WithSagas,
+  { tenantId: log, ...openedBy }: { readonly tenantId: string } & Opening['openedBy'],
+  { id: tenantId, name, firstArea, admin: { password, ...admin } }: CreateTenant & { readonly id: string },
+): Promise<void> {
+  // In this order: an administrator whom another asker's saga has made meanwhile comes with a tenant that is there.
+  const taken = await deps.identity.findUser({ username: admin.username });
+  const known = await deps.database.system('open a tenant', (tx) => findTenant(tx, tenantId));
+  if (taken && !known) throw identityErrors.error('user.username_taken', { username: admin.username });
+  await deps.database.system('open a tenant', async (tx) => {
+    const inserted = !known && (await insertTenantRow(tx, { tenantId, name, kind: 'customer', state: 'opening' }));
+    if (!inserted) {
+      if ((await findTenant(tx, tenantId))?.name !== name) throw tenantError('tenant.id_taken', { tenantId });
+      return;
+    }
+    // Its last undo may be repeated after a crash, and would take away what is begun here.
+    const before = await deps.sagas.latest(tx, tenantId, openingKind);
+    if (before && !before.endedAt) throw tenantError('tenant.wrong_state', { state: 'opening' });
+    const opening: Opening = { tenantId, name, areaId: randomUUID(), areaName: firstArea ?? name, admin, openedBy };
+    await deps.sagas.start(tx, { id: randomUUID(), kind: openingKind, tenantId, input: opening, secret: password });
+    await deps.audit(tx, {
+      tenantId: log,
+      ...openedBy,
+      action: 'tenant.opening',
+      subject: tenantId,
+      details: { name, admin: admin.username },
+    });
+  });
+}
 
 /** What an opened tenant consists of. Whatever fails, nothing of it is left. */
 export const openingSaga = (deps: TenantLifeDeps): SagaDefinition<Opening> => {
@@ -94,7 +107,7 @@ export const openingSaga = (deps: TenantLifeDeps): SagaDefinition<Opening> => {
         },
       },
       {
-        // Limits, retention, and which price list bills go by.
+        // Limits and retention among them.
         name: 'settings',
         do: ({ tenantId, openedBy }, { stillMine }) =>
           database.tenant(tenantId, async (tx) => {
@@ -130,7 +143,8 @@ export const openingSaga = (deps: TenantLifeDeps): SagaDefinition<Opening> => {
             await areas.removeFirstArea(tx, areaId);
           }),
       },
-      { name: 'enable', do: enable(deps), undo: async () => undefined },
+      // However often it dies or fails behind its commit: the tenant is open then, and in use, and nothing of it may be undone.
+      { name: 'enable', maxAttempts: Number.POSITIVE_INFINITY, do: enable(deps), undo: async () => undefined },
     ],
   };
 };

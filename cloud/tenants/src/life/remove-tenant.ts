@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type PartReport, removeTenantRows, type SagaDefinition } from '@star/platform';
+import { forgetSagasOf, NotYet, type PartReport, removeTenantRows, type SagaDefinition } from '@star/platform';
 import type { RemovalReport } from '@stardipper/proto';
 import { partsOf } from './parts';
 import { partServices, type TenantLifeDeps, type WithSagas } from './ports';
@@ -10,10 +10,12 @@ export const removalKind = 'tenant.removal';
 interface Removal {
   readonly tenantId: string;
   readonly name: string;
+  /** Since when nobody of it gets in; absent in removals that an older Star began. */
+  readonly closedAt?: string;
 }
 
 /** What stays: that there was such a tenant, and who did what, which nobody may take back. */
-const kept = ['tenants', 'audit_log', 'audit_chain', 'audit_unlinked', 'audit_checks', 'audit_cuts'];
+export const keptTables = ['tenants', 'audit_log', 'audit_chain', 'audit_unlinked', 'audit_checks', 'audit_cuts'];
 
 /** Starts the removal of those whose grace period is over; answers how many. One at a time: a replica may do the same beside it. */
 export const startDueRemovals = (deps: WithSagas) => async (): Promise<number> => {
@@ -31,7 +33,7 @@ export const startDueRemovals = (deps: WithSagas) => async (): Promise<number> =
         tenantId,
         message: { tenantId, name: row.name, state: 'removing' },
       });
-      const removal: Removal = { tenantId, name: row.name };
+      const removal: Removal = { tenantId, name: row.name, closedAt: row.state_since.toISOString() };
       await deps.sagas.start(tx, { id: randomUUID(), kind: removalKind, tenantId, input: removal });
       await deps.audit(tx, { tenantId, username: 'star', action: 'tenant.removing', subject: tenantId });
       return 1;
@@ -41,8 +43,20 @@ export const startDueRemovals = (deps: WithSagas) => async (): Promise<number> =
   return started;
 };
 
-/** No way back: each step is tried until it succeeds. */
-export const removalSaga = (deps: TenantLifeDeps): SagaDefinition<Removal> => {
+/** What was let in or signed before the tenant was closed has ended by then: an address to upload to lives for 15 minutes. */
+const lateMs = 20 * 60_000;
+const lookAgainMs = 60_000;
+/** Of an export, which ends at its next step when it hears that its tenant is being removed. */
+const exportEndsMs = 2_000;
+
+/**
+ * No way back: each step is tried until it succeeds. What may still write something of the tenant is waited for, since it
+ * would outlive it: whoever was let in before it was closed, and an export that is at work.
+ */
+export const removalSaga = (
+  deps: TenantLifeDeps,
+  isExported: (tenantId: string) => Promise<boolean> = async () => false,
+): SagaDefinition<Removal> => {
   const { database, identity, objects } = deps;
   const undo = async () => undefined;
   return {
@@ -51,7 +65,16 @@ export const removalSaga = (deps: TenantLifeDeps): SagaDefinition<Removal> => {
     steps: [
       // First: whatever the others take their time with cannot be read any more.
       { name: 'key', do: ({ tenantId }) => deps.eraseTenantKey(tenantId), undo },
-      { name: 'services', do: ({ name }, context) => partsOf(deps, context, 'remove', partServices, name), undo },
+      {
+        name: 'services',
+        do: async ({ tenantId, name, closedAt = 0 }, context) => {
+          const earlyMs = new Date(closedAt).getTime() + lateMs - deps.now().getTime();
+          if (earlyMs > 0) throw new NotYet(Math.min(earlyMs, lookAgainMs));
+          if (await isExported(tenantId)) throw new NotYet(exportEndsMs);
+          return partsOf(deps, context, 'remove', partServices, name);
+        },
+        undo,
+      },
       { name: 'objects', do: ({ tenantId }) => objects.deleteAll(tenantId), undo },
       {
         name: 'users',
@@ -72,10 +95,11 @@ export const removalSaga = (deps: TenantLifeDeps): SagaDefinition<Removal> => {
       },
       {
         name: 'rows',
-        do: ({ tenantId }, { stillMine }) =>
+        do: ({ tenantId }, { stillMine, sagaId }) =>
           database.tenant(tenantId, async (tx) => {
             await stillMine(tx);
-            return removeTenantRows(tx, 'tenants', kept);
+            await forgetSagasOf(tx, tenantId, sagaId);
+            return removeTenantRows(tx, 'tenants', keptTables);
           }),
         undo,
       },
@@ -108,6 +132,6 @@ function reportOf(results: Readonly<Record<string, unknown>>, at: Date): Removal
     analytics: Object.assign({}, ...parts.map((part) => part.outside ?? {})) as Record<string, number>,
     objects: Number(results.objects),
     users: Number(results.users),
-    kept: kept.slice(0, 2).map((table) => `tenants.${table}`),
+    kept: keptTables.slice(0, 2).map((table) => `tenants.${table}`),
   };
 }

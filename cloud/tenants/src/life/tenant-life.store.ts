@@ -32,6 +32,10 @@ export const deleteOpeningTenant = (tx: Tx, tenantId: string): Promise<number> =
 export const findTenant = async (tx: Tx, tenantId: string): Promise<TenantRow | undefined> =>
   (await tx.query<TenantRow>(`SELECT ${columns} FROM tenants.tenants WHERE tenant_id = $1`, [tenantId]))[0];
 
+/** Also one that is being opened or was removed. For a system transaction. */
+export const hasCustomerBeside = async (tx: Tx, tenantId: string): Promise<boolean> =>
+  (await tx.query("SELECT 1 FROM tenants.tenants WHERE kind = 'customer' AND tenant_id <> $1 LIMIT 1", [tenantId])).length > 0;
+
 export const lockTenant = async (tx: Tx, tenantId: string): Promise<TenantRow | undefined> =>
   (await tx.query<TenantRow>(`SELECT ${columns} FROM tenants.tenants WHERE tenant_id = $1 FOR UPDATE`, [tenantId]))[0];
 

@@ -18,7 +18,7 @@ type Part = keyof TenantSettings;
 /**
  * Writes the whole of a tenant's settings as its next version and tells everybody. Throws `settings.changed` (with the
  * version there is now) when `version` is not the one in force, `settings.not_yours` (with the parts) when something
- * differs that the caller may not change, `tenant.not_found`. Settings that say what is in force make no new version.
+ * differs that the caller may not change, `tenant.not_found`, `tenant.wrong_state` for one that is being opened. Settings that say what is in force make no new version.
  */
 export const changeSettings =
   (deps: ChangeSettingsDeps) =>
@@ -32,6 +32,8 @@ export const changeSettings =
       // Under the tenant's lock versions follow each other.
       const tenant = await lockTenant(tx, tenantId);
       if (!tenant || tenant.state === 'removed' || tenant.state === 'removing') throw tenantError('tenant.not_found', { tenantId });
+      // Its saga may just be taking away what was made: what is written now would be left behind.
+      if (tenant.state === 'opening') throw tenantError('tenant.wrong_state', { state: tenant.state });
       const row = await findSettings(tx, tenantId);
       const version = row?.version ?? 0;
       if (version !== input.version) throw tenantError('settings.changed', { version });

@@ -15,8 +15,17 @@ import { findSettings, listSettings, type SettingsRow } from './settings.store';
 /** Without word of a change they are believed no longer than this. */
 const believedMs = 60_000;
 
+/** What was stored by another version of Star may have parts that there are no more; requests may not. */
 export const parsedSettings = (row: Pick<SettingsRow, 'settings'> | undefined): TenantSettings =>
-  row ? tenantSettings.parse(row.settings) : defaultTenantSettings;
+  row ? tenantSettings.parse(knownParts(row.settings, defaultTenantSettings)) : defaultTenantSettings;
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function knownParts(stored: unknown, known: unknown): unknown {
+  if (!isObject(stored) || !isObject(known)) return stored;
+  const parts = Object.entries(stored).filter(([name]) => Object.hasOwn(known, name));
+  return Object.fromEntries(parts.map(([name, value]) => [name, knownParts(value, known[name])]));
+}
 
 /** What is in force for a tenant, through the cache: for every service that keeps to it. */
 export const settingsOf =

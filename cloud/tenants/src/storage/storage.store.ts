@@ -15,9 +15,11 @@ export const findStorageUsage = async (tx: Tx, tenantId: string): Promise<Storag
     )
   )[0];
 
+/** Of a tenant that is being removed nothing: counting its objects may have taken longer than its removal. */
 export const writeStorageUsage = (tx: Tx, tenantId: string, { bytes, objects, measured_at }: StorageUsage): Promise<number> =>
   tx.execute(
-    `INSERT INTO tenants.storage_usage (tenant_id, bytes, objects, measured_at) VALUES ($1, $2, $3, $4)
+    `INSERT INTO tenants.storage_usage (tenant_id, bytes, objects, measured_at)
+     SELECT tenant_id, $2::bigint, $3::bigint, $4::timestamptz FROM tenants.tenants WHERE tenant_id = $1 AND state NOT IN ('opening', 'removing', 'removed') FOR SHARE
      ON CONFLICT ON CONSTRAINT storage_usage_pkey DO UPDATE
        SET bytes = excluded.bytes, objects = excluded.objects, measured_at = excluded.measured_at`,
     [tenantId, bytes, objects, measured_at],
