@@ -93,7 +93,7 @@ const port = await devices.start();
 const accepts = await bus.subscribeBatches({
   group: devicesGroup,
   topics: ['search.task.requested.v1'],
-  maxBatch: 200,
+  maxBatch: 50,
   handleBatch: devices.requestTasks,
 });
 /** By task: when its acceptance was on the bus, once for each time it was. */

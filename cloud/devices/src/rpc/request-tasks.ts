@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type BusRecord, byTenant, type Database, type FirstTimes, type Log, type Tx, type WriteEvents } from '@star/platform';
 import { type events, maxPayloadBytes } from '@stardipper/proto';
 import { type HubSignal, signalHubs } from '../hub/hub-channel.store';
@@ -30,7 +31,11 @@ export const requestTasks =
   async (records: readonly BusRecord[]): Promise<void> => {
     for (const [tenantId, own] of byTenant(records)) {
       const rpcs = await deps.db.tenant(tenantId, (tx) => queue(deps, tx, tenantId, own));
-      for (const rpc of rpcs) deps.dispatcher.offer(rpc);
+      for (const rpc of rpcs) {
+        deps.dispatcher.offer(rpc);
+        // A thousand writes in one go would keep the first answers waiting to be read for a tenth of a second.
+        await nextTurn();
+      }
     }
   };
 

@@ -107,7 +107,7 @@ export async function recordProgress(tx: Tx, progress: readonly (readonly [rpcId
      UPDATE devices.rpcs r SET state = v.state, timeouts = v.timeouts,
        sent_at = coalesce(to_timestamp(v.sent), r.sent_at), delivered_at = coalesce(to_timestamp(v.delivered), r.delivered_at)
      FROM open JOIN unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::float8[]) AS v (id, state, timeouts, sent, delivered) USING (id)
-     WHERE r.id = open.id AND r.finished_at IS NULL`,
+     WHERE r.id = open.id`,
     [
       progress.map(([id]) => id),
       progress.map(([, p]) => p.state),
@@ -189,7 +189,7 @@ export async function endRpcs(tx: Tx, ends: readonly RpcEnd[]): Promise<(EndedRp
        replied_at = to_timestamp(s.replied), timeouts = coalesce(s.timeouts, r.timeouts),
        round_trip_ms = coalesce(s.round_trip_ms, extract(epoch FROM to_timestamp(s.replied) - r.sent_at) * 1000)
      FROM open JOIN said s USING (place)
-     WHERE r.id = open.id AND r.finished_at IS NULL
+     WHERE r.id = open.id
      RETURNING s.place, ${endedColumns}`,
     [
       ends.map((end) => end.edgeId),

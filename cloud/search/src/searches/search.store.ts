@@ -252,8 +252,9 @@ export const writeTasks = (tx: Tx, rows: readonly TaskRow[]): Promise<number> =>
        report_error = r.report_error, searched_ms = r.searched_ms, indexed_ms = r.indexed_ms, no_footage_ms = r.no_footage_ms,
        failed_ms = r.failed_ms, matches = r.matches, keyframes_decoded = r.keyframes_decoded, downloaded_bytes = r.downloaded_bytes,
        segments_failed = r.segments_failed
-     FROM jsonb_populate_recordset(NULL::search.tasks, $1) r WHERE t.id = r.id`,
-    [JSON.stringify(rows)],
+     FROM jsonb_populate_recordset(NULL::search.tasks, $1) r WHERE t.id = r.id AND t.id = ANY ($2::uuid[])`,
+    // The ids once more: how many rows JSON has is unknown to the planner, and for many it would read the whole table.
+    [JSON.stringify(rows), rows.map((row) => row.id)],
   );
 
 /** False when this report was noted before. */

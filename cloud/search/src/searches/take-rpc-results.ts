@@ -14,8 +14,8 @@ type Result = Finished['message'];
 /**
  * What became of createTasks: accepted, or failed with the box's code or the transport's; of a forgetPerson see
  * `takeForgetReceipt`. Answers of other methods are none of its business; a cancelled task says so itself, in its reports.
- * Results are taken in one transaction for each search: they all want its one row, and one by one each would wait for
- * the commits of all before it. When it rejects, some searches' may be done: repeated, they are passed over.
+ * A tenant's results are taken in one transaction: those of a search all want its one row, and one by one each would
+ * wait for the commits of all before it. When it rejects, some may be taken: repeated, they are passed over.
  */
 export const takeRpcResults =
   (deps: SearchDeps) =>
@@ -26,53 +26,25 @@ export const takeRpcResults =
           if (await deps.firstTime(tx, group, record.id)) await takeForgetReceipt(deps, tx, tenantId, record.message);
         });
       }
-      await takeTaskResults(
-        deps,
-        tenantId,
-        own.filter(({ message }) => message.method === 'createTask'),
-      );
+      const ofTasks = own.filter(({ message }) => message.method === 'createTask');
+      if (ofTasks.length > 0) await deps.database.tenant(tenantId, (tx) => takeOfTasks(deps, tx, tenantId, ofTasks));
     }
   };
 
-async function takeTaskResults(deps: SearchDeps, tenantId: string, records: readonly Finished[]): Promise<void> {
-  if (records.length === 0) return;
-  const taskIds = records.map(({ message }) => message.correlationId).filter(isUuid);
-  const searches = await deps.database.tenant(tenantId, (tx) => searchesOfTasks(tx, taskIds));
-  const searchOf = ({ message }: Finished): string | undefined => searches.get(message.correlationId);
-  for (const searchId of new Set(searches.values())) {
-    await takeOnce(
-      deps,
-      tenantId,
-      records.filter((record) => searchOf(record) === searchId),
-      (tx, results) => applyResults(deps, tx, tenantId, searchId, results),
-    );
+async function takeOfTasks(deps: SearchDeps, tx: Tx, tenantId: string, records: readonly Finished[]): Promise<void> {
+  const ids = records.map((record) => record.id);
+  const fresh = await deps.firstTimes(tx, group, ids);
+  // `delete`: a record may also come twice in one batch.
+  const results = records.filter((record) => fresh.delete(record.id)).map((record) => record.message);
+  const taskIds = results.map((result) => result.correlationId).filter(isUuid);
+  const searches = await searchesOfTasks(tx, taskIds);
+  const lost = results.find((result) => !searches.has(result.correlationId));
+  if (lost) throw searchError('rpc.task_unknown', { taskId: lost.correlationId });
+  // In one order: whoever else locks several searches does not wait for this one while this one waits for it.
+  for (const searchId of [...new Set(searches.values())].sort()) {
+    const own = results.filter((result) => searches.get(result.correlationId) === searchId);
+    await applyResults(deps, tx, tenantId, searchId, own);
   }
-  // Last, because it rejects.
-  await takeOnce(
-    deps,
-    tenantId,
-    records.filter((record) => searchOf(record) === undefined),
-    async (_, [result]) => {
-      throw searchError('rpc.task_unknown', { taskId: result?.correlationId });
-    },
-  );
-}
-
-/** `take` gets what was not taken before, unless that is nothing. */
-async function takeOnce(
-  deps: SearchDeps,
-  tenantId: string,
-  records: readonly Finished[],
-  take: (tx: Tx, results: readonly Result[]) => Promise<void>,
-): Promise<void> {
-  if (records.length === 0) return;
-  await deps.database.tenant(tenantId, async (tx) => {
-    const ids = records.map((record) => record.id);
-    const fresh = await deps.firstTimes(tx, group, ids);
-    // `delete`: a record may also come twice in one batch.
-    const results = records.filter((record) => fresh.delete(record.id)).map((record) => record.message);
-    if (results.length > 0) await take(tx, results);
-  });
 }
 
 async function applyResults(deps: SearchDeps, tx: Tx, tenantId: string, searchId: string, results: readonly Result[]): Promise<void> {
