@@ -1,11 +1,11 @@
 /** Calls made and ended many at a time. Real: PostgreSQL, the bus in it, the hub. */
 import { randomUUID } from 'node:crypto';
-import { AppError, type Database, firstTimes, type WriteEvents, writeEvents } from '@star/platform';
+import { AppError, type Database, firstTimes, type Tx, type WriteEvents, writeEvents } from '@star/platform';
 import { EndWriter } from '../src/rpc/end-writer';
 import { requestTasks } from '../src/rpc/request-tasks';
 import type { OpenRpc } from '../src/rpc/rpc';
 import { endRpcs, insertRpcs, type RpcEnd, recordProgress } from '../src/rpc/rpc.store';
-import { adminOf, anEdge, aWorld, type RegisteredEdge, silent, type World } from './world';
+import { adminOf, anEdge, aWorld, type RegisteredEdge, silent, until, type World } from './world';
 
 let world: World;
 let main: Awaited<ReturnType<World['devices']>>;
@@ -80,7 +80,9 @@ describe('a batch of tasks', () => {
     const all = [...expected(a), ...expected(b), { requestId: 1, correlationId: other.message.taskId }];
     const stored = async () => [...(await tasksOf(a)), ...(await tasksOf(b)), ...(await tasksOf(foreign, world.tenants[1]))];
     expect(await stored()).toEqual(all);
-    expect(offered.map((rpc) => rpc.correlationId).sort()).toEqual(all.map((rpc) => rpc.correlationId).sort());
+    expect(offered.map((rpc) => [rpc.edgeId, rpc.requestId])).toEqual(
+      [a, b, a, a, b, foreign].map(({ edgeId }, at) => [edgeId, [1, 1, 2, 3, 2, 1][at]]),
+    );
     for (const [record, code] of bad) {
       expect((await finished(record.message.taskId)).message).toMatchObject({
         state: 'FAILED',
@@ -134,6 +136,8 @@ const openCalls = async (count: number): Promise<OpenRpc[]> => {
   return created.filter((rpc) => rpc !== undefined);
 };
 
+const announced = (rpc: OpenRpc) => world.record('device.rpc.finished.v1', (record) => record.message.rpcId === rpc.id);
+
 const replyTo = (rpc: OpenRpc, reply: unknown): RpcEnd => ({
   edgeId: rpc.edgeId,
   requestId: rpc.requestId,
@@ -157,9 +161,9 @@ describe('calls that end together', () => {
     expect(ends.map((end) => [end?.id, end?.replyJson])).toEqual(calls.map((rpc, n) => [rpc.id, String(n)]));
     // The first does not wait for company; 200 fit into one.
     expect(transactions).toBe(3);
-    await Promise.all(calls.map((rpc) => finished(rpc.correlationId)));
-    const ids = new Set(calls.map((rpc) => rpc.correlationId));
-    const told = world.seen.filter(({ message }) => ids.has((message as { correlationId: string }).correlationId));
+    await Promise.all(calls.map(announced));
+    const ids = new Set(calls.map((rpc) => rpc.id));
+    const told = world.seen.filter(({ message }) => ids.has((message as { rpcId: string }).rpcId));
     expect(told).toHaveLength(calls.length);
   });
 
@@ -171,7 +175,7 @@ describe('calls that end together', () => {
     const ends = await Promise.all(replies.map((reply) => writer.end(tenantId, reply)));
     expect(ends.map((end) => end?.replyJson)).toEqual(['0', '1', undefined, undefined, undefined]);
     expect(await writer.end(tenantId, replyTo(rpc, 4))).toBeUndefined();
-    expect((await finished(rpc.correlationId)).message.replyJson).toBe('1');
+    expect((await announced(rpc)).message.replyJson).toBe('1');
   });
 
   it('end also when one among them is refused, which stays open', async () => {
@@ -200,28 +204,35 @@ describe('calls that end together', () => {
     expect(tries).toBe(2);
   });
 
-  it('never deadlock with each other or with the progress of the same calls, in whatever order', async () => {
-    let runs = 0;
-    for (let round = 0; round < 10; round++) {
-      const calls = await openCalls(100);
-      const ends = calls.map((rpc) => replyTo(rpc, round));
-      const progress = calls.map((rpc) => [rpc.id, { state: 'SENT', timeouts: 0, sentAtMs: Date.now() }] as const);
-      await Promise.all([
-        db.tenant(tenantId, async (tx) => {
-          runs += 1;
-          await endRpcs(tx, ends.slice(50));
-        }),
-        db.tenant(tenantId, async (tx) => {
-          runs += 1;
-          await endRpcs(tx, [...ends].reverse());
-        }),
-        db.tenant(tenantId, async (tx) => {
-          runs += 1;
-          await recordProgress(tx, [...progress].reverse());
-        }),
-      ]);
-    }
-    // One that deadlocked would have been run again.
-    expect(runs).toBe(30);
+  it.each<[string, (tx: Tx, calls: readonly OpenRpc[]) => Promise<unknown>]>([
+    [
+      'ends',
+      (tx, calls) =>
+        endRpcs(
+          tx,
+          calls.map((rpc) => replyTo(rpc, 0)),
+        ),
+    ],
+    [
+      'progress',
+      (tx, calls) =>
+        recordProgress(
+          tx,
+          calls.map((rpc) => [rpc.id, { state: 'SENT', timeouts: 0 }] as const),
+        ),
+    ],
+  ])('have their rows locked in the order of the ids by their %s, so that two batches never deadlock', async (_, write) => {
+    const calls = await openCalls(50);
+    const ids = calls.map((rpc) => rpc.id).sort();
+    const half = ids[25] as string;
+    let writing: Promise<unknown> = Promise.resolve();
+    await db.tenant(tenantId, async (tx) => {
+      await tx.query('SELECT 1 FROM devices.rpcs WHERE id = $1 FOR UPDATE', [half]);
+      writing = db.tenant(tenantId, (other) => write(other, calls));
+      await until(async () => (await tx.query('SELECT 1 FROM pg_locks WHERE NOT granted')).length > 0);
+      const free = await tx.query<{ id: string }>('SELECT id FROM devices.rpcs WHERE id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED', [ids]);
+      expect(free.map((row) => row.id).sort()).toEqual(ids.slice(25));
+    });
+    await writing;
   });
 });
