@@ -204,6 +204,23 @@ describe('calls that end together', () => {
     expect(tries).toBe(2);
   });
 
+  it('end once, also when somebody else ends one at the same moment', async () => {
+    const calls = await openCalls(3);
+    const [, taken] = calls as [OpenRpc, OpenRpc];
+    let writing: Promise<unknown[]> = Promise.resolve([]);
+    await db.tenant(tenantId, async (tx) => {
+      expect((await endRpcs(tx, [replyTo(taken, 'first')]))[0]?.id).toBe(taken.id);
+      const writer = new EndWriter(db, writeEvents);
+      writing = Promise.all(calls.map((rpc) => writer.end(tenantId, replyTo(rpc, 'second'))));
+      await until(async () => (await tx.query('SELECT 1 FROM pg_locks WHERE NOT granted')).length > 0);
+    });
+    expect((await writing).map((end) => (end as { replyJson: string } | undefined)?.replyJson)).toEqual([
+      '"second"',
+      undefined,
+      '"second"',
+    ]);
+  });
+
   it.each<[string, (tx: Tx, calls: readonly OpenRpc[]) => Promise<unknown>]>([
     [
       'ends',
