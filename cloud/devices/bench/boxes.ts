@@ -16,6 +16,7 @@ import { runInNewContext } from 'node:vm';
 import { createDevices, devicesGroup, devicesMigrations } from '@star/devices';
 import {
   firstTime,
+  firstTimes,
   migrate,
   openDatabase,
   openDiskObjects,
@@ -73,6 +74,7 @@ const devices = createDevices({
   writeEvent,
   writeEvents,
   firstTime,
+  firstTimes,
   log,
   secretKey: randomBytes(32),
   signCrops: async () => [],
@@ -88,7 +90,12 @@ const devices = createDevices({
   hub: { port: 0 },
 });
 const port = await devices.start();
-const accepts = await bus.subscribe({ group: devicesGroup, topics: ['search.task.requested.v1'], handle: devices.requestTask });
+const accepts = await bus.subscribeBatches({
+  group: devicesGroup,
+  topics: ['search.task.requested.v1'],
+  maxBatch: 50,
+  handleBatch: devices.requestTasks,
+});
 /** By task: when its acceptance was on the bus, once for each time it was. */
 const ends = new Map<string, { readonly atMs: number; readonly state: string; readonly roundTripMs: number }[]>();
 const watches = await bus.subscribe({

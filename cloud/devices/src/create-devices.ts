@@ -4,6 +4,7 @@ import {
   type Database,
   doTenantPart,
   type FirstTime,
+  type FirstTimes,
   type LimitsOf,
   type Log,
   limitsByDefault,
@@ -30,7 +31,7 @@ import { applyRecorderReport } from './recorders/apply-recorder-report';
 import { addRecorder, changeRecorder, readRecorder, readRecorders, removeRecorder } from './recorders/manage-recorders';
 import type { SignCrops } from './rpc/answer-call';
 import { askEdge } from './rpc/ask-edge';
-import { requestTask } from './rpc/request-task';
+import { requestTasks } from './rpc/request-tasks';
 
 export interface DevicesDeps extends AreasPort {
   readonly db: Database;
@@ -38,6 +39,7 @@ export interface DevicesDeps extends AreasPort {
   readonly writeEvent: WriteEvent;
   readonly writeEvents: WriteEvents;
   readonly firstTime: FirstTime;
+  readonly firstTimes: FirstTimes;
   readonly log: Log;
   /** 32 bytes; recorders' passwords are sealed with it. Without it none of them can be used again. */
   readonly secretKey: Buffer;
@@ -70,7 +72,7 @@ export interface DevicesDeps extends AreasPort {
  */
 export function createDevices(deps: DevicesDeps) {
   const secrets = new SecretBox(deps.secretKey);
-  const { db, writeEvent, firstTime, log, holdArea, areasVisibleTo, audit } = deps;
+  const { db, writeEvent, writeEvents, firstTime, log, holdArea, areasVisibleTo, audit } = deps;
   const limitsOf = deps.limitsOf ?? limitsByDefault;
   const hub = createDeviceHub({
     ...deps,
@@ -84,14 +86,14 @@ export function createDevices(deps: DevicesDeps) {
     upkeepEveryMs: deps.upkeepEveryMs ?? 3_600_000,
   });
   const recorders = { db, secrets, areasVisibleTo };
-  const edges = { db, writeEvent, audit, holdArea, areasVisibleTo };
+  const edges = { db, writeEvents, audit, holdArea, areasVisibleTo };
   return {
     /** Listens for devices; answers the MQTT port. */
     start: hub.start,
     stop: hub.stop,
     abandon: hub.abandon,
     sessionCount: hub.sessionCount,
-    requestTask: requestTask({ db, firstTime, writeEvent, dispatcher: hub.dispatcher, connectedHere: hub.connectedHere, log }),
+    requestTasks: requestTasks({ ...deps, dispatcher: hub.dispatcher, connectedHere: hub.connectedHere }),
     applyRecorderReport: applyRecorderReport({ db, firstTime, log, limitsOf }),
     followTenant: followTenant({ db, firstTime }),
     doTenantPart: doTenantPart({

@@ -63,12 +63,12 @@ const pushesAtOnce = 4;
 
 /** The MQTT hub joined to the database and the bus: presence, RPC, attributes, telemetry. */
 export function createDeviceHub(deps: DeviceHubDeps) {
-  const { db, bus, writeEvent, log, settings } = deps;
+  const { db, bus, writeEvent, writeEvents, log, settings } = deps;
   const hubId = randomUUID();
   const stopping = new AbortController();
   const answers = new AnswerWaiters();
   const batcher = new BusBatcher(bus, () => hub.resumeAll());
-  const dispatcher = new Dispatcher({ db, writeEvent, log, ackTimeoutMs: deps.ackTimeoutMs });
+  const dispatcher = new Dispatcher({ db, writeEvents, log, ackTimeoutMs: deps.ackTimeoutMs });
   const push = pushSharedAttributes(deps);
   const accept = acceptTelemetry({ db, batcher, log });
   const applySoftware = applySoftwareTelemetry(deps);
@@ -170,7 +170,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
     }
   };
 
-  const endExpired = endExpiredRpcs({ db, writeEvent });
+  const endExpired = endExpiredRpcs({ db, writeEvents });
   const forgetFinished = forgetFinishedRpcs({ db, keepDays: deps.rpcKeepDays, retention: deps.retention });
   const repeat = async (work: () => Promise<unknown>, everyMs: number, failed: string) => {
     while (!stopping.signal.aborted) {

@@ -1,6 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
 import type { BusRecord } from '@star/platform';
-import { OnEvent } from '@star/platform/nest';
+import { OnEvent, OnEvents } from '@star/platform/nest';
 import type { Devices } from './create-devices';
 import { DEVICES } from './devices.token';
 import { devicesGroup } from './recorders/apply-recorder-report';
@@ -9,9 +9,9 @@ import { devicesGroup } from './recorders/apply-recorder-report';
 export class DevicesConsumer {
   constructor(@Inject(DEVICES) private readonly devices: Devices) {}
 
-  @OnEvent('search.task.requested.v1', devicesGroup)
-  taskRequested(record: BusRecord<'search.task.requested.v1'>) {
-    return this.devices.requestTask(record);
+  @OnEvents('search.task.requested.v1', devicesGroup)
+  tasksRequested(records: readonly BusRecord<'search.task.requested.v1'>[]) {
+    return this.devices.requestTasks(records);
   }
 
   @OnEvent('device.recorder.reported.v1', devicesGroup)

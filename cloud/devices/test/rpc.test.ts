@@ -65,7 +65,7 @@ describe('a call to an edge that is online', () => {
     const edge = await anEdge(world, main.devices, main.port);
     const box = await aBox(edge, ({ params }) => ({ accepted: true, got: params }));
     const record = requested(edge.edgeId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     const end = await finished(record.message.taskId);
     expect(end).toMatchObject({ tenantId, message: { edgeId: edge.edgeId, method: 'createTask', state: 'SUCCESSFUL' } });
     expect(JSON.parse(end.message.replyJson)).toEqual({ accepted: true, got: { taskId: 't', deep: [1, { a: null }] } });
@@ -81,9 +81,9 @@ describe('a call to an edge that is online', () => {
     const edge = await anEdge(world, main.devices, main.port);
     const box = await aBox(edge, () => ({ accepted: true }));
     const record = requested(edge.edgeId);
-    await Promise.all([1, 2, 3].map(() => main.devices.requestTask(record)));
+    await Promise.all([1, 2, 3].map(() => main.devices.requestTasks([record])));
     await finished(record.message.taskId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     expect(await rpcs(edge.edgeId)).toHaveLength(1);
     expect(box.messages).toHaveLength(1);
     await box.end();
@@ -95,7 +95,7 @@ describe('a call to an edge that is online', () => {
     raw.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: calls, qos: 1 }] });
     await raw.packet('suback');
     const record = requested(edge.edgeId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     const call = (await raw.packet('publish')) as { topic: string; messageId: number };
     await until(async () => (await stateOf(edge.edgeId)) === 'SENT');
     raw.send({ cmd: 'puback', messageId: call.messageId });
@@ -112,7 +112,7 @@ describe('a call to an edge that is online', () => {
     const device = await Device.connect(main.port, { username: edge.token });
     await device.client.subscribeAsync('v2/r/req/+', { qos: 0 });
     const record = requested(edge.edgeId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     await device.message('v2/r/req/1');
     await device.publish('v2/r/res/1', { short: true });
     expect((await finished(record.message.taskId)).message.replyJson).toBe('{"short":true}');
@@ -124,7 +124,7 @@ describe('a call to an edge that is offline', () => {
   it('waits, and comes in order when the edge returns', async () => {
     const edge = await anEdge(world, main.devices, main.port);
     const records = Array.from({ length: 120 }, (_, n) => requested(edge.edgeId, { params: `{"n":${n}}` }));
-    for (const record of records) await main.devices.requestTask(record);
+    for (const record of records) await main.devices.requestTasks([record]);
     expect(await stateOf(edge.edgeId)).toBe('QUEUED');
     const box = await aBox(edge, ({ params }) => params);
     await Promise.all(records.map((record) => finished(record.message.taskId)));
@@ -135,7 +135,7 @@ describe('a call to an edge that is offline', () => {
   it('ends as EXPIRED when its time is over, and a late reply changes nothing', async () => {
     const edge = await anEdge(world, main.devices, main.port);
     const record = requested(edge.edgeId, { expiresAtMs: Date.now() + 200 });
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     expect((await finished(record.message.taskId)).message).toMatchObject({ state: 'EXPIRED', replyJson: '', roundTripMs: 0 });
     const late = await aBox(edge, () => ({ late: true }));
     await late.publish(replyTopic(1), { late: true });
@@ -149,7 +149,7 @@ describe('a call to an edge that is offline', () => {
     const edge = await anEdge(world, doomed.devices, doomed.port);
     const first = await aBox(edge, () => undefined, doomed.port);
     const record = requested(edge.edgeId);
-    await doomed.devices.requestTask(record);
+    await doomed.devices.requestTasks([record]);
     await first.message(/request\/1$/);
     await doomed.devices.abandon();
     await first.whenClosed();
@@ -165,7 +165,7 @@ describe('a call to an edge that is offline', () => {
   it('takes the reply of a call sent by a hub that is gone', async () => {
     const edge = await anEdge(world, main.devices, main.port);
     const record = requested(edge.edgeId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     const device = await Device.connect(main.port, { username: edge.token });
     await device.publish(replyTopic(1), { from: 'memory' });
     expect((await finished(record.message.taskId)).message.replyJson).toBe('{"from":"memory"}');
@@ -180,7 +180,7 @@ describe('a device that does not acknowledge', () => {
     raw.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: calls, qos: 1 }] });
     await raw.packet('suback');
     const record = requested(edge.edgeId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     await until(async () => (await stateOf(edge.edgeId)) === 'TIMEOUT');
     await pause(600);
     // Silent since: nothing was wasted on a connection that may be dead.
@@ -206,7 +206,7 @@ describe('calls that go nowhere', () => {
       [requested(own.edgeId, { params: '{' }), 'rpc.params_invalid'],
     ];
     for (const [record, code] of cases) {
-      await main.devices.requestTask(record);
+      await main.devices.requestTasks([record]);
       const end = await finished(record.message.taskId);
       expect(end.message).toMatchObject({ state: 'FAILED', replyJson: JSON.stringify({ error: { code } }) });
     }
@@ -215,7 +215,7 @@ describe('calls that go nowhere', () => {
   it('cannot be answered by another device', async () => {
     const [asked, other] = [await anEdge(world, main.devices, main.port), await anEdge(world, main.devices, main.port)];
     const box = await aBox(asked, () => undefined);
-    await main.devices.requestTask(requested(asked.edgeId));
+    await main.devices.requestTasks([requested(asked.edgeId)]);
     await box.message(/request\/1$/);
     const liar = await Device.connect(main.port, { username: other.token });
     await liar.publish(replyTopic(1), { accepted: 'a lie' });
@@ -227,7 +227,7 @@ describe('calls that go nowhere', () => {
   it('stay open through replies that are none, and take the good one that follows', async () => {
     const edge = await anEdge(world, main.devices, main.port);
     const record = requested(edge.edgeId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     const box = await aBox(edge, () => undefined);
     await box.message(/request\/1$/);
     for (const bad of ['', '{"accepted"', Buffer.from([0xff])])
@@ -249,7 +249,7 @@ describe('calls that go nowhere', () => {
   it('end as FAILED with the edge that is deleted', async () => {
     const edge = await anEdge(world, main.devices, main.port);
     const record = requested(edge.edgeId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     await main.devices.removeEdge(adminOf(tenantId), edge.edgeId);
     expect((await finished(record.message.taskId)).message).toMatchObject({
       state: 'FAILED',
@@ -262,7 +262,7 @@ describe('calls that have ended', () => {
   it('are forgotten after their time, all of them and no others', async () => {
     const edge = await anEdge(world, main.devices, main.port);
     const [old, young, open] = [requested(edge.edgeId), requested(edge.edgeId), requested(edge.edgeId)];
-    for (const record of [old, young, open]) await main.devices.requestTask(record);
+    for (const record of [old, young, open]) await main.devices.requestTasks([record]);
     const device = await Device.connect(main.port, { username: edge.token });
     for (const id of [1, 2]) await device.publish(replyTopic(id), { done: id });
     await Promise.all([old, young].map((record) => finished(record.message.taskId)));
@@ -340,7 +340,7 @@ describe('questions', () => {
     await until(async () => (await main.devices.readEdge(adminOf(tenantId), edge.edgeId)).online);
     expect(JSON.parse((await ask(edge.edgeId)).replyJson)).toEqual({ from: 'afar' });
     const record = requested(edge.edgeId);
-    await main.devices.requestTask(record);
+    await main.devices.requestTasks([record]);
     expect((await finished(record.message.taskId)).message).toMatchObject({ state: 'SUCCESSFUL', replyJson: '{"from":"afar"}' });
     await box.end();
     await other.stop();

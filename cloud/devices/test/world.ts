@@ -13,6 +13,7 @@ import {
   type Caller,
   type DiskObjects,
   firstTime,
+  firstTimes,
   openDiskObjects,
   openPostgresBus,
   type PostgresBus,
@@ -88,6 +89,7 @@ export async function aWorld(more: readonly { service: string; folder: string }[
         writeEvent,
         writeEvents,
         firstTime,
+        firstTimes,
         log: silent,
         secretKey,
         signCrops: async (tenantId, edgeId, ids) =>

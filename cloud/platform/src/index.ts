@@ -6,6 +6,7 @@ export { type AnalyticsOptions, openAnalytics } from './analytics/clickhouse.sto
 export * from './analytics/embedded-analytics';
 export type * from './bus/bus';
 export * from './bus/bus.errors';
+export { byTenant } from './bus/by-tenant';
 export { decodeRecord, encodeRecord } from './bus/codec';
 export { createDeadLetters, type Operator } from './bus/dead-letters';
 export * from './bus/inbox.store';

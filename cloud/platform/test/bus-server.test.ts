@@ -7,11 +7,12 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Bus, BusRecord } from '../src/bus/bus';
 import { openPostgresBus } from '../src/bus/postgres-log';
 import { AppError } from '../src/errors/app-error';
-import { connectBus, OnEvent } from '../src/nest/bus-server';
+import { connectBus, OnEvent, OnEvents } from '../src/nest/bus-server';
 import { type TestDatabase, testDatabase } from '../src/test-kit';
 import { telemetry, until } from './bus.contract';
 
 const handled: string[] = [];
+const batches: number[] = [];
 let failures = 0;
 
 @Controller()
@@ -32,7 +33,23 @@ class BillingConsumer {
   }
 }
 
-@Module({ controllers: [SearchConsumer, BillingConsumer] })
+/** Many records at once of one topic, one at a time of another, in one group. */
+@Controller()
+class DevicesConsumer {
+  @OnEvents('device.telemetry.v1', 'devices')
+  async take(@Payload() records: readonly BusRecord<'device.telemetry.v1'>[]): Promise<void> {
+    if (records.some((record) => record.message.tsMs === 3)) throw new AppError('devices.unknown', 'not_found');
+    batches.push(records.length);
+    handled.push(...records.map((record) => `devices ${record.key} ${record.message.tsMs}`));
+  }
+
+  @OnEvent('device.rpc.finished.v1', 'devices')
+  async ended(@Payload() record: BusRecord<'device.rpc.finished.v1'>): Promise<void> {
+    handled.push(`devices ${record.key} ${record.message.state}`);
+  }
+}
+
+@Module({ controllers: [SearchConsumer, BillingConsumer, DevicesConsumer] })
 class AllInOne {}
 
 describe('consumers of a Nest application', () => {
@@ -61,6 +78,23 @@ describe('consumers of a Nest application', () => {
     expect(failures).toBe(2);
     expect((await bus.deadLetters('search')).map((letter) => letter.reason)).toEqual(['search.unknown_task {"task":"t"}']);
     expect(await bus.deadLetters('billing')).toEqual([]);
+  });
+
+  test('a handler of several gets what has gathered, in order, and a poisonous record alone is set aside', async () => {
+    const tenantId = randomUUID();
+    await until(async () => handled.includes('devices k 4') && (await bus.deadLetters('devices')).length === 1, 'what came before');
+    expect(handled.filter((each) => each.startsWith('devices k'))).toEqual(['devices k 1', 'devices k 2', 'devices k 4']);
+    batches.length = 0;
+    const ended = (state: string): BusRecord => ({
+      ...telemetry(tenantId, 'm', 0),
+      topic: 'device.rpc.finished.v1',
+      message: { rpcId: '', edgeId: '', method: '', correlationId: '', state, replyJson: '', roundTripMs: 0 },
+    });
+    await bus.append([...Array.from({ length: 450 }, (_, n) => telemetry(tenantId, 'm', n + 10)), ended('FAILED'), ended('EXPIRED')]);
+    await until(() => handled.includes('devices m 459') && handled.includes('devices m EXPIRED'), 'the last of each');
+    expect(batches).toEqual(Array(9).fill(50));
+    expect(handled.filter((each) => /^devices m \d/.test(each))).toEqual(Array.from({ length: 450 }, (_, n) => `devices m ${n + 10}`));
+    expect(handled.filter((each) => /^devices m [A-Z]/.test(each))).toEqual(['devices m FAILED', 'devices m EXPIRED']);
   });
 
   test('a handler of a topic that does not exist is refused when the application starts', async () => {

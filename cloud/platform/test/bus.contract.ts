@@ -303,25 +303,41 @@ export function busContract(engineName: string, start: () => Promise<BusEngine>)
       await subscription.stop();
     });
 
-    test('batches: in order, bounded, and only the poisonous record of a batch is set aside', async () => {
+    test('batches: in order, bounded by topic, and only the poisonous record of a batch is set aside', async () => {
       const { tenantId, group } = inTenant();
-      await bus.append(Array.from({ length: 200 }, (_, n) => telemetry(tenantId, 'k', n)));
+      const single = 'device.rpc.finished.v1';
+      const ended = (n: number): BusRecord => ({
+        ...telemetry(tenantId, 'k', n),
+        topic: single,
+        message: { rpcId: '', edgeId: '', method: '', correlationId: '', state: 'FAILED', replyJson: '', roundTripMs: n },
+      });
+      await bus.append([
+        ...Array.from({ length: 200 }, (_, n) => telemetry(tenantId, 'k', n)),
+        ...Array.from({ length: 20 }, (_, n) => ended(n)),
+      ]);
       const handled: number[] = [];
+      const one: number[] = [];
       let biggest = 0;
       const subscription = await bus.subscribeBatches({
         group,
-        topics: [topic],
-        maxBatch: 50,
+        topics: [topic, single],
+        maxBatch: (of) => (of === topic ? 50 : 1),
         maxAttempts: 2,
         retryDelayMs: 5,
         handleBatch: async (records) => {
+          if (records[0]?.topic === single) {
+            expect(records).toHaveLength(1);
+            if (records[0].tenantId === tenantId) one.push((records as BusRecord<typeof single>[])[0]?.message.roundTripMs ?? -1);
+            return;
+          }
           biggest = Math.max(biggest, records.length);
           const mine = records.filter((record) => record.tenantId === tenantId) as Telemetry[];
           if (mine.some((record) => record.message.tsMs === 77)) throw new Error('row 77');
           handled.push(...mine.map((record) => record.message.tsMs));
         },
       });
-      await until(() => handled.length === 199, 'the other 199 are handled');
+      await until(() => handled.length === 199 && one.length === 20, 'the other 199 are handled, and those of the other topic');
+      expect(one).toEqual(Array.from({ length: 20 }, (_, n) => n));
       expect(handled).toEqual(Array.from({ length: 200 }, (_, n) => n).filter((n) => n !== 77));
       expect(biggest).toBeGreaterThan(1);
       expect(biggest).toBeLessThanOrEqual(50);

@@ -26,7 +26,7 @@ import { readCoveragePage, readSearch, readSearches } from './searches/search.re
 import { onSeenSearch } from './searches/see-searches';
 import { startSearch } from './searches/start-search';
 import { takeReport } from './searches/take-report';
-import { takeRpcResult } from './searches/take-rpc-result';
+import { takeRpcResults } from './searches/take-rpc-results';
 
 export interface SearchOptions extends Omit<SearchDeps, 'settings' | 'now' | 'limitsOf' | 'needsApproval' | 'requireStorage'> {
   /** The same for every tenant unless told. */
@@ -94,7 +94,7 @@ export function createSearch(options: SearchOptions) {
     setVerdict: onSeenSearch(deps, 'searches.write', setVerdict(deps)),
     followSearch: onSeenSearch(deps, 'searches.read', followSearch(deps, signals)),
     takeReport: takeReport(deps),
-    takeRpcResult: takeRpcResult(deps),
+    takeRpcResults: takeRpcResults(deps),
     takeAssignment: takeAssignment(deps),
     followTenant: followTenant(deps),
     doTenantPart: doTenantPart({

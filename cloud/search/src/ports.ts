@@ -4,12 +4,14 @@ import type {
   Audit,
   Database,
   FirstTime,
+  FirstTimes,
   LimitsOf,
   Objects,
   RequireStorage,
   Retention,
   TenantKeys,
   WriteEvent,
+  WriteEvents,
 } from '@star/platform';
 import type { devices } from '@stardipper/proto';
 
@@ -141,7 +143,9 @@ export interface SearchDeps {
   /** Seal embeddings at rest. */
   readonly tenantKeys: Pick<TenantKeys, 'boxOf'>;
   readonly writeEvent: WriteEvent;
+  readonly writeEvents: WriteEvents;
   readonly firstTime: FirstTime;
+  readonly firstTimes: FirstTimes;
   readonly edges: EdgeDirectory;
   readonly embedders: Embedders;
   readonly audit: Audit;

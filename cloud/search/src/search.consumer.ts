@@ -1,6 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
 import type { BusRecord } from '@star/platform';
-import { OnEvent } from '@star/platform/nest';
+import { OnEvent, OnEvents } from '@star/platform/nest';
 import type { SearchService } from './create-search';
 import { SEARCH } from './search.token';
 
@@ -16,9 +16,9 @@ export class SearchConsumer {
     return this.search.takeReport(record);
   }
 
-  @OnEvent('device.rpc.finished.v1', searchGroup)
-  rpcResult(record: BusRecord<'device.rpc.finished.v1'>) {
-    return this.search.takeRpcResult(record);
+  @OnEvents('device.rpc.finished.v1', searchGroup)
+  rpcResults(records: readonly BusRecord<'device.rpc.finished.v1'>[]) {
+    return this.search.takeRpcResults(records);
   }
 
   @OnEvent('software.assigned.v1', searchGroup)

@@ -1,8 +1,8 @@
 /** What a box, or whoever speaks for it, may send about tasks that is wrong: refused with a code, kept, and in nobody's way. */
 import { randomUUID } from 'node:crypto';
 import type { TaskReport } from '@stardipper/proto';
-import { aMatch, aReport, aRunningSearch, progressed, rpcFinished, span } from './support/box';
-import { anOperator, type Operator, startWorld, until, type World } from './support/world';
+import { aMatch, aReport, aRunningSearch, progressed, requested, rpcFinished, span } from './support/box';
+import { addBox, anOperator, type Operator, startWorld, until, type World } from './support/world';
 
 let world: World;
 let operator: Operator;
@@ -109,4 +109,47 @@ describe('the end of a call', () => {
     expect(reasons).toEqual(['report.foreign', 'rpc.task_unknown']);
     expect((await read(search.id)).tasks[0].state).toBe('requested');
   });
+});
+
+it('ends of calls that come together are taken once each, and a wrong one among them is kept alone', async () => {
+  const { tenantId } = operator.caller;
+  const boxes = Array.from({ length: 8 }, () => addBox(world, tenantId, 1));
+  const cameraIds = boxes.flatMap((box) => box.cameraIds);
+  const searches = [await aRunningSearch(world, operator, { cameraIds }), await aRunningSearch(world, operator, { cameraIds })];
+  const asked = searches.flatMap(({ search }) => requested(world, search.id));
+  expect(asked).toHaveLength(16);
+  // One key, so that all of them are one partition's, as a thousand boxes are eight partitions'.
+  const ends = asked.map((record, n) => ({
+    ...rpcFinished(operator, JSON.parse(record.message.paramsJson), {
+      edgeId: record.message.edgeId,
+      ...(n % 8 === 3 && { state: 'EXPIRED', replyJson: '' }),
+    }),
+    key: 'one partition',
+  }));
+  const [some, others] = [ends.slice(0, 11), ends.slice(11)];
+  const lost = {
+    ...rpcFinished(operator, { ...JSON.parse(asked[0]?.message.paramsJson ?? ''), taskId: randomUUID() }),
+    key: 'one partition',
+  };
+  await world.bus.append([...some, lost, ...some.toReversed(), ...others]);
+  for (const { search } of searches) {
+    const body = await until('each box has answered', async () => {
+      const seen = await read(search.id);
+      return seen.tasks.every((task: { state: string }) => task.state !== 'requested') && seen;
+    });
+    expect(body.state).toBe('running');
+    expect(body.tasks.map((task: { state: string }) => task.state).sort()).toEqual([...Array(7).fill('accepted'), 'failed']);
+  }
+  await until('the wrong one is set aside', async () =>
+    (await world.bus.deadLetters('search')).some((letter) => letter.record?.id === lost.id && letter.reason.startsWith('rpc.task_unknown')),
+  );
+  const letters = await world.bus.deadLetters('search');
+  expect(letters.filter((letter) => ends.some((end) => end.id === letter.record?.id))).toEqual([]);
+  const accepted = () =>
+    world.published.filter(
+      ({ topic, message }) =>
+        topic === 'search.task.accepted.v1' && asked.some((each) => each.message.taskId === (message as { taskId: string }).taskId),
+    );
+  await until('all acceptances are on the bus', () => accepted().length >= 14);
+  expect(accepted()).toHaveLength(14);
 });

@@ -39,7 +39,7 @@ const paramsOf = (record: BusRecord<'search.task.requested.v1'>): ForgetPersonPa
   forgetPersonParams.parse(JSON.parse(record.message.paramsJson));
 
 const answer = (personId: string, edgeId: string, reply: unknown, state = 'SUCCESSFUL', id: string = randomUUID()) =>
-  world.search.takeRpcResult(
+  world.search.takeRpcResults([
     aRecord(
       'device.rpc.finished.v1',
       operator.caller.tenantId,
@@ -54,7 +54,7 @@ const answer = (personId: string, edgeId: string, reply: unknown, state = 'SUCCE
       },
       id,
     ),
-  );
+  ]);
 
 const receipt = (personId: string, sightings = 3) => ({ receipt: { personId, at: Date.now(), tasks: 1, matches: 2, sightings } });
 

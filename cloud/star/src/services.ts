@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { countOnAreas, createDevices, type Devices, DevicesModule, devicesGrpcService, moveOnAreas } from '@star/devices';
-import { type AreasVisibleTo, firstTime, type LimitsOf, SecretBox, writeEvent, writeEvents } from '@star/platform';
+import { type AreasVisibleTo, firstTime, firstTimes, type LimitsOf, SecretBox, writeEvent, writeEvents } from '@star/platform';
 import type { Admit } from '@star/platform/nest';
 import { connectMizar, createSearch, type EdgeDirectory, type Embedders, SearchModule } from '@star/search';
 import {
@@ -156,6 +156,7 @@ function composeDevices(base: Base, tenants: Tenants): Devices {
     bus: base.bus,
     writeEvent,
     firstTime,
+    firstTimes,
     log: base.log,
     secretKey: base.credentialsKey,
     holdArea,
@@ -189,7 +190,9 @@ function composeSearch(base: Base, tenants: Tenants, edges: EdgeDirectory, embed
     objects: base.objects,
     tenantKeys: base.tenantKeys,
     writeEvent,
+    writeEvents,
     firstTime,
+    firstTimes,
     edges,
     embedders,
     audit: recordAudit,

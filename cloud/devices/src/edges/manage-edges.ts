@@ -1,4 +1,4 @@
-import { type Audit, type Caller, type Database, inScope, isUniqueViolation, type WriteEvent, who } from '@star/platform';
+import { type Audit, type Caller, type Database, inScope, isUniqueViolation, type WriteEvents, who } from '@star/platform';
 import type { Edge, patchEdge } from '@stardipper/proto';
 import type { z } from 'zod';
 import { type AreasPort, holdEdgeArea } from '../areas';
@@ -6,7 +6,7 @@ import { followEdgesFrom } from '../cameras/camera.store';
 import { devicesErrors } from '../devices.errors';
 import { signalHubs } from '../hub/hub-channel.store';
 import { afterCursor, type PageRequest } from '../paging';
-import { announceEnd } from '../rpc/announce-end';
+import { announceEnds } from '../rpc/announce-ends';
 import { failRpcsOf } from '../rpc/rpc.store';
 import { listRpcs } from '../rpc/rpc-list.read';
 import { deleteEdge, edgeExists, lockEdge, updateEdge } from './edge.store';
@@ -14,7 +14,7 @@ import { findEdge, listEdgeRefs, listEdges } from './edge-list.read';
 
 export interface EdgesDeps extends AreasPort {
   readonly db: Database;
-  readonly writeEvent: WriteEvent;
+  readonly writeEvents: WriteEvents;
   readonly audit: Audit;
 }
 
@@ -68,13 +68,13 @@ export const changeEdge =
 
 /** With its credentials, recorders and cameras. Calls it has not answered end as FAILED; its session is closed. Throws `edge.not_found`. */
 export const removeEdge =
-  ({ db, writeEvent, areasVisibleTo }: EdgesDeps) =>
+  ({ db, writeEvents, areasVisibleTo }: EdgesDeps) =>
   async (caller: Caller, edgeId: string): Promise<void> => {
     const scope = await areasVisibleTo(caller, 'edges.write');
     await db.tenant(caller.tenantId, async (tx) => {
       if (!(await lockEdge(tx, edgeId, scope))) throw devicesErrors.error('edge.not_found', { edgeId });
       const failed = await failRpcsOf(tx, edgeId, JSON.stringify({ error: { code: 'edge.deleted' } }));
-      for (const rpc of failed) await announceEnd(tx, writeEvent, rpc);
+      await announceEnds(tx, writeEvents, failed);
       await deleteEdge(tx, edgeId);
       await signalHubs(tx, { kind: 'revoked', edgeId });
     });

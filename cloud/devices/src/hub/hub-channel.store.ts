@@ -23,8 +23,12 @@ export type HubSignal = z.infer<typeof signal>;
 export const hubChannel = 'devices_hub';
 
 /** Sent when the transaction commits, to every hub. */
-export async function signalHubs(tx: Tx, message: HubSignal): Promise<void> {
-  await tx.query('SELECT pg_notify($1, $2)', [hubChannel, JSON.stringify(message)]);
+export async function signalHubs(tx: Tx, ...messages: readonly HubSignal[]): Promise<void> {
+  if (messages.length === 0) return;
+  await tx.query('SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message', [
+    hubChannel,
+    messages.map((each) => JSON.stringify(each)),
+  ]);
 }
 
 /** Undefined for the empty payload after a reconnect and for anything a newer release may say. */

@@ -5,7 +5,7 @@ import { findEdge } from '../edges/edge-list.read';
 import { signalHubs } from '../hub/hub-channel.store';
 import type { Dispatcher } from './dispatcher';
 import type { Answer } from './line';
-import { deleteQuestion, endOf, insertRpc } from './rpc.store';
+import { deleteQuestion, endOf, insertRpcs } from './rpc.store';
 
 export interface AskEdgeDeps {
   readonly db: Database;
@@ -58,16 +58,8 @@ export const askEdge =
     const deadline = performance.now() + limitMs;
     const rpc = await db.tenant(tenantId, async (tx) => {
       const expiresAtMs = Date.now() + limitMs;
-      const created = await insertRpc(tx, {
-        tenantId,
-        edgeId,
-        method,
-        paramsJson,
-        correlationId: '',
-        expiresAtMs,
-        retries: 0,
-        announced: false,
-      });
+      const question = { edgeId, method, paramsJson, correlationId: '', expiresAtMs, retries: 0, announced: false };
+      const [created] = await insertRpcs(tx, tenantId, [question]);
       if (created) await signalHubs(tx, { kind: 'rpc', edgeId });
       return created;
     });

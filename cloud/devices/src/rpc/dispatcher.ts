@@ -1,15 +1,15 @@
-import type { Database, Log, WriteEvent } from '@star/platform';
+import type { Database, Log, WriteEvents } from '@star/platform';
 import { devicesErrors } from '../devices.errors';
 import type { DeviceSession } from '../hub/device-session';
-import { announceEnd } from './announce-end';
+import { EndWriter } from './end-writer';
 import { type Answer, firstQuestion, type Line, newLine, type Sent } from './line';
 import { ProgressWriter } from './progress-writer';
 import { type FinalState, type OpenRpc, wallClockMs } from './rpc';
-import { edgesWithForgottenRpcs, endRpc, openRpcs, type RpcEnd } from './rpc.store';
+import { edgesWithForgottenRpcs, openRpcs, type RpcEnd } from './rpc.store';
 
 export interface DispatcherDeps {
   readonly db: Database;
-  readonly writeEvent: WriteEvent;
+  readonly writeEvents: WriteEvents;
   readonly log: Log;
   /** Without a PUBACK for so long, a sending counts as a timeout. ThingsBoard: 10 s. */
   readonly ackTimeoutMs: number;
@@ -25,12 +25,14 @@ const forgottenEveryMs = 5000;
 export class Dispatcher {
   readonly #lines = new Map<string, Line>();
   readonly #progress: ProgressWriter;
+  readonly #ends: EndWriter;
   #sweeper: NodeJS.Timeout | undefined;
   #lookedForForgottenAt = performance.now();
   readonly #working = new Set<Promise<unknown>>();
 
   constructor(private readonly deps: DispatcherDeps) {
     this.#progress = new ProgressWriter(deps.db, deps.log);
+    this.#ends = new EndWriter(deps.db, deps.writeEvents);
   }
 
   start(): void {
@@ -150,14 +152,9 @@ export class Dispatcher {
   }
 
   async #end({ tenantId, rpcId, ...end }: RpcEnd & { tenantId: string; rpcId: string | undefined; state: FinalState }): Promise<void> {
-    const { db, writeEvent, log } = this.deps;
-    const rpc = await db.tenant(tenantId, async (tx) => {
-      const ended = await endRpc(tx, end);
-      if (ended) await announceEnd(tx, writeEvent, ended);
-      return ended;
-    });
+    const ended = await this.#ends.end(tenantId, end);
     if (rpcId !== undefined) this.#progress.forget(rpcId);
-    if (!rpc) log.info({ edgeId: end.edgeId, requestId: end.requestId }, 'a reply to no open RPC was dropped');
+    if (!ended) this.deps.log.info({ edgeId: end.edgeId, requestId: end.requestId }, 'a reply to no open RPC was dropped');
   }
 
   #holds(line: Line): number {

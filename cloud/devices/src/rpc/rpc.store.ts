@@ -3,7 +3,6 @@ import type { Tx } from '@star/platform';
 import type { FinalState, OpenRpc, RpcProgress } from './rpc';
 
 export interface NewRpc {
-  readonly tenantId: string;
   readonly edgeId: string;
   readonly method: string;
   readonly paramsJson: string;
@@ -14,19 +13,47 @@ export interface NewRpc {
   readonly announced: boolean;
 }
 
-/** Gives the next request id of the device and queues the call, in one statement. Undefined: no such edge. */
-export async function insertRpc(tx: Tx, rpc: NewRpc): Promise<OpenRpc | undefined> {
-  const id = randomUUID();
-  const [row] = await tx.query<{ request_id: number }>(
-    `WITH edge AS (
-       UPDATE devices.edges SET rpc_counter = rpc_counter + 1 WHERE id = $2 AND tenant_id = $3 RETURNING rpc_counter
+/**
+ * Gives each call the next request id of its device, in their order, and queues them, in one statement; answers them by
+ * place. Undefined: the tenant has no such edge. Edges are locked in one order, so that two batches never deadlock.
+ */
+export async function insertRpcs(tx: Tx, tenantId: string, rpcs: readonly NewRpc[]): Promise<(OpenRpc | undefined)[]> {
+  if (rpcs.length === 0) return [];
+  const asked = rpcs.map((rpc) => ({ ...rpc, tenantId, id: randomUUID() }));
+  const rows = await tx.query<{ id: string; request_id: number }>(
+    `WITH asked AS (
+       SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int[], $8::bool[], $9::timestamptz[])
+         WITH ORDINALITY AS a (id, edge_id, method, params_json, correlation_id, retries, announced, expires_at, place)
+     ), locked AS MATERIALIZED (
+       SELECT id FROM devices.edges WHERE id = ANY ($3::uuid[]) AND tenant_id = $1 ORDER BY id FOR NO KEY UPDATE
+     ), counted AS (
+       UPDATE devices.edges e SET rpc_counter = e.rpc_counter + n.calls
+       FROM (SELECT a.edge_id, count(*)::int AS calls FROM asked a JOIN locked l ON l.id = a.edge_id GROUP BY a.edge_id) n
+       WHERE e.id = n.edge_id RETURNING e.id, e.rpc_counter - n.calls AS last
      )
-     INSERT INTO devices.rpcs (id, edge_id, tenant_id, request_id, method, params_json, correlation_id, state, retries, announced, expires_at)
-     SELECT $1, $2, $3, edge.rpc_counter, $4, $5, $6, 'QUEUED', $7, $8, $9 FROM edge
-     RETURNING request_id`,
-    [id, rpc.edgeId, rpc.tenantId, rpc.method, rpc.paramsJson, rpc.correlationId, rpc.retries, rpc.announced, new Date(rpc.expiresAtMs)],
+     INSERT INTO devices.rpcs
+       (id, edge_id, tenant_id, request_id, method, params_json, correlation_id, state, retries, announced, expires_at, created_at)
+     SELECT a.id, a.edge_id, $1, c.last + row_number() OVER (PARTITION BY a.edge_id ORDER BY a.place), a.method, a.params_json,
+       a.correlation_id, 'QUEUED', a.retries, a.announced, a.expires_at, now() + a.place * interval '1 microsecond'
+     FROM asked a JOIN counted c ON c.id = a.edge_id
+     RETURNING id, request_id`,
+    [
+      tenantId,
+      asked.map((rpc) => rpc.id),
+      asked.map((rpc) => rpc.edgeId),
+      asked.map((rpc) => rpc.method),
+      asked.map((rpc) => rpc.paramsJson),
+      asked.map((rpc) => rpc.correlationId),
+      asked.map((rpc) => rpc.retries),
+      asked.map((rpc) => rpc.announced),
+      asked.map((rpc) => new Date(rpc.expiresAtMs)),
+    ],
   );
-  return row && { ...rpc, id, requestId: row.request_id, timeouts: 0 };
+  const requestIds = new Map(rows.map((row) => [row.id, row.request_id]));
+  return asked.map((rpc) => {
+    const requestId = requestIds.get(rpc.id);
+    return requestId === undefined ? undefined : { ...rpc, requestId, timeouts: 0 };
+  });
 }
 
 /** Calls of an edge that have not ended, oldest first, without those in `known`. */
@@ -71,13 +98,16 @@ export async function edgesWithForgottenRpcs(tx: Tx, edgeIds: readonly string[],
 
 const instant = (ms: number | undefined) => (ms === undefined ? null : ms / 1000);
 
-/** Many at once. A call that has ended meanwhile stays as it ended. */
+/** Many at once, locked in the order of `endRpcs`. A call that has ended meanwhile stays as it ended. */
 export async function recordProgress(tx: Tx, progress: readonly (readonly [rpcId: string, RpcProgress])[]): Promise<void> {
   await tx.execute(
-    `UPDATE devices.rpcs r SET state = v.state, timeouts = v.timeouts,
+    `WITH open AS MATERIALIZED (
+       SELECT id FROM devices.rpcs WHERE id = ANY ($1::uuid[]) AND finished_at IS NULL ORDER BY id FOR NO KEY UPDATE
+     )
+     UPDATE devices.rpcs r SET state = v.state, timeouts = v.timeouts,
        sent_at = coalesce(to_timestamp(v.sent), r.sent_at), delivered_at = coalesce(to_timestamp(v.delivered), r.delivered_at)
-     FROM unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::float8[]) AS v (id, state, timeouts, sent, delivered)
-     WHERE r.id = v.id AND r.finished_at IS NULL`,
+     FROM open JOIN unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::float8[]) AS v (id, state, timeouts, sent, delivered) USING (id)
+     WHERE r.id = open.id`,
     [
       progress.map(([id]) => id),
       progress.map(([, p]) => p.state),
@@ -139,28 +169,42 @@ const ended = (row: EndedRow): EndedRpc => ({
   roundTripMs: row.round_trip_ms ?? 0,
 });
 
-/** Ends one call. Undefined when this device has no such open call: a late, repeated or invented reply. */
-export async function endRpc(tx: Tx, end: RpcEnd): Promise<EndedRpc | undefined> {
-  const [row] = await tx.query<EndedRow>(
-    `UPDATE devices.rpcs r SET state = $3, reply_json = $4, finished_at = clock_timestamp(),
-       sent_at = coalesce(to_timestamp($5::float8), r.sent_at), delivered_at = coalesce(to_timestamp($6::float8), r.delivered_at),
-       replied_at = to_timestamp($7::float8), timeouts = coalesce($9, r.timeouts),
-       round_trip_ms = coalesce($8, extract(epoch FROM to_timestamp($7::float8) - r.sent_at) * 1000)
-     WHERE r.edge_id = $1 AND r.request_id = $2 AND r.finished_at IS NULL
-     RETURNING ${endedColumns}`,
+/**
+ * Ends calls; answers them by place. Undefined when this device has no such open call: a late, repeated or invented
+ * reply. Of two replies to one call the first counts. The rows are locked in one order, so that two batches never deadlock.
+ */
+export async function endRpcs(tx: Tx, ends: readonly RpcEnd[]): Promise<(EndedRpc | undefined)[]> {
+  const rows = await tx.query<EndedRow & { place: number }>(
+    `WITH said AS (
+       SELECT DISTINCT ON (edge_id, request_id) *
+       FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::float8[], $9::int[])
+         WITH ORDINALITY AS s (edge_id, request_id, state, reply_json, sent, delivered, replied, round_trip_ms, timeouts, place)
+       ORDER BY edge_id, request_id, place
+     ), open AS MATERIALIZED (
+       SELECT r.id, s.place FROM devices.rpcs r JOIN said s ON s.edge_id = r.edge_id AND s.request_id = r.request_id
+       WHERE r.finished_at IS NULL ORDER BY r.id FOR NO KEY UPDATE OF r
+     )
+     UPDATE devices.rpcs r SET state = s.state, reply_json = s.reply_json, finished_at = clock_timestamp(),
+       sent_at = coalesce(to_timestamp(s.sent), r.sent_at), delivered_at = coalesce(to_timestamp(s.delivered), r.delivered_at),
+       replied_at = to_timestamp(s.replied), timeouts = coalesce(s.timeouts, r.timeouts),
+       round_trip_ms = coalesce(s.round_trip_ms, extract(epoch FROM to_timestamp(s.replied) - r.sent_at) * 1000)
+     FROM open JOIN said s USING (place)
+     WHERE r.id = open.id
+     RETURNING s.place, ${endedColumns}`,
     [
-      end.edgeId,
-      end.requestId,
-      end.state,
-      end.replyJson,
-      instant(end.sentAtMs),
-      instant(end.deliveredAtMs),
-      instant(end.repliedAtMs),
-      end.roundTripMs ?? null,
-      end.timeouts ?? null,
+      ends.map((end) => end.edgeId),
+      ends.map((end) => end.requestId),
+      ends.map((end) => end.state),
+      ends.map((end) => end.replyJson),
+      ends.map((end) => instant(end.sentAtMs)),
+      ends.map((end) => instant(end.deliveredAtMs)),
+      ends.map((end) => instant(end.repliedAtMs)),
+      ends.map((end) => end.roundTripMs ?? null),
+      ends.map((end) => end.timeouts ?? null),
     ],
   );
-  return row && ended(row);
+  const byPlace = new Map(rows.map((row) => [row.place, ended(row)]));
+  return ends.map((_, at) => byPlace.get(at + 1));
 }
 
 /** Ends up to `limit` calls whose time is over. */

@@ -57,12 +57,13 @@ export interface SubscribeBatchOptions extends RetryOptions {
   readonly group: string;
   readonly topics: readonly Topic[];
   /**
-   * Records of one partition, in order; for sinks that are slow per call and fast per row, such as ClickHouse. When a
-   * batch goes on failing it is handed over record by record, so that only the poisonous one becomes a dead letter.
+   * Records of one partition, and so of one topic, in order; for what is slow per call and fast per row, such as a
+   * commit. When a batch goes on failing it is handed over record by record, so that only the poisonous one becomes a
+   * dead letter.
    */
   readonly handleBatch: (records: readonly BusRecord[]) => Promise<void>;
-  /** Default 1000. */
-  readonly maxBatch?: number;
+  /** Default 1000. By topic where a group has topics that it takes one record at a time. */
+  readonly maxBatch?: number | ((topic: Topic) => number);
 }
 
 export interface DeadLetter {
@@ -111,3 +112,6 @@ export type WriteEvents = <T extends Topic>(tx: Tx, records: readonly NewRecord<
 
 /** True the first time `group` sees `recordId` in a committed transaction; call it first in the handler's own transaction. */
 export type FirstTime = (tx: Tx, group: string, recordId: string) => Promise<boolean>;
+
+/** The same for a batch: the ids that `group` has not seen before, each once. */
+export type FirstTimes = (tx: Tx, group: string, recordIds: readonly string[]) => Promise<Set<string>>;

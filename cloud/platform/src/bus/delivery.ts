@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Topic } from '@stardipper/proto';
 import { AppError } from '../errors/app-error';
 import type { Log } from '../postgres/open-database';
 import type { BusRecord, RetryOptions, SubscribeBatchOptions, SubscribeOptions } from './bus';
@@ -65,7 +66,7 @@ async function within(work: () => Promise<void>, timeoutMs: number): Promise<voi
 
 /** A handler of one record and a handler of batches, as one thing. */
 export interface Work {
-  readonly maxBatch: number;
+  readonly maxBatch: (topic: string) => number;
   readonly run: (records: readonly BusRecord[]) => Promise<void>;
   /** Says that a try failed and another follows; without it a handler that never succeeds would be silent for minutes. */
   readonly failed: (records: readonly BusRecord[], error: unknown) => void;
@@ -74,8 +75,9 @@ export interface Work {
 export function workOf(options: SubscribeOptions | SubscribeBatchOptions, log: Log | undefined): Work {
   const failed: Work['failed'] = (records, err) =>
     log?.warn({ err, group: options.group, topic: records[0]?.topic, id: records[0]?.id, records: records.length }, 'a handler failed');
-  if ('handle' in options) return { maxBatch: 1, failed, run: (records) => options.handle(records[0] as BusRecord) };
-  return { maxBatch: options.maxBatch ?? 1000, failed, run: options.handleBatch };
+  if ('handle' in options) return { maxBatch: () => 1, failed, run: (records) => options.handle(records[0] as BusRecord) };
+  const { maxBatch = 1000 } = options;
+  return { maxBatch: (topic) => (typeof maxBatch === 'number' ? maxBatch : maxBatch(topic as Topic)), failed, run: options.handleBatch };
 }
 
 /** How often a whole batch is tried before its records are tried one by one, each with all its attempts. */

@@ -1,5 +1,5 @@
 import type { Tx } from '../postgres/database';
-import type { FirstTime } from './bus';
+import type { FirstTime, FirstTimes } from './bus';
 
 /**
  * True the first time `group` sees `recordId` in a committed transaction. Two at once: the second waits for the
@@ -13,15 +13,15 @@ export const firstTime: FirstTime = async (tx, group, recordId) => {
   return inserted === 1;
 };
 
-/** The ids of a batch that `group` has not seen before, each once. */
-export async function firstTimes(tx: Tx, group: string, recordIds: readonly string[]): Promise<Set<string>> {
+/** In the order of the ids, so that two batches with the same records wait for each other and never both. */
+export const firstTimes: FirstTimes = async (tx, group, recordIds) => {
   const rows = await tx.query<{ record_id: string }>(
     `INSERT INTO platform.inbox (group_name, record_id) SELECT $1, id FROM unnest($2::text[]) AS ids(id) GROUP BY id ORDER BY id
      ON CONFLICT ON CONSTRAINT inbox_pkey DO NOTHING RETURNING record_id`,
     [group, recordIds],
   );
   return new Set(rows.map((row) => row.record_id));
-}
+};
 
 /** Deletes up to `limit` of the oldest entries; answers how many. */
 export async function sweepInbox(tx: Tx, olderThan: Date, limit: number): Promise<number> {

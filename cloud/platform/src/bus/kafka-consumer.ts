@@ -145,7 +145,7 @@ export class KafkaConsumer implements Subscription {
         offset: message.offset,
       }),
     );
-    for (const part of batchesOf(received, this.#work.maxBatch)) {
+    for (const part of batchesOf(received, this.#work.maxBatch(topic))) {
       yield async (partition, signal) => {
         if ('undecodable' in part) {
           await this.#bury(deadLetterId(this.options.group, topic, partition, part.undecodable.offset), part.undecodable, part.reason);

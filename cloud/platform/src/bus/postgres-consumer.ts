@@ -205,7 +205,7 @@ export class PostgresConsumer implements Subscription {
       const records = await this.env.db.system('bus: read records', (tx) => log.readRecords(tx, owned, maxReadRecords, maxReadBytes));
       // Retention has deleted everything that was pending.
       if (records.length === 0) owned.position = Math.max(owned.position, lastPosition);
-      for (const batch of batchesOf(records, this.#work.maxBatch)) {
+      for (const batch of batchesOf(records, this.#work.maxBatch(owned.topic))) {
         if (owned.leave.signal.aborted || performance.now() >= owned.leasedUntilMs) break;
         if ('undecodable' in batch) {
           await this.#bury(batch.undecodable, batch.reason);

@@ -32,8 +32,9 @@ export async function cancelAs(deps: SearchDeps, by: Omit<AuditEntry, 'action' |
     if (search.state === 'cancelled') return;
     if (!cancellable.has(search.state)) throw searchError('search.already_final', { state: search.state });
     const working = (await tasksOf(tx, [searchId])).filter((task) => !isFinalTask(task.state));
-    for (const task of working) {
-      await deps.writeEvent(tx, {
+    await deps.writeEvents(
+      tx,
+      working.map((task) => ({
         topic: 'search.task.requested.v1',
         key: commandKey(tenantId, task.edge_id),
         tenantId,
@@ -45,8 +46,8 @@ export async function cancelAs(deps: SearchDeps, by: Omit<AuditEntry, 'action' |
           paramsJson: JSON.stringify(cancelTaskParams.parse({ taskId: task.id })),
           expiresAtMs: task.expires_at.getTime(),
         },
-      });
-    }
+      })),
+    );
     const now = deps.now();
     await endApproval(tx, searchId, { state: 'withdrawn', at: now, ...(userId !== undefined && { by: { userId, username } }) });
     await writeSearchState(tx, searchId, { state: 'cancelled', cancelledAt: now, finishedAt: working.length === 0 ? now : null });

@@ -1,6 +1,6 @@
 import type { SearchDeps } from '../ports';
 import { announceChange, findTask, listOverdueTasks, lockSearch } from './search.store';
-import { settleTask } from './take-report';
+import { settleTasks } from './take-report';
 import { isFinalTask } from './task-state';
 
 const batch = 100;
@@ -20,7 +20,7 @@ export const expireTasks = (deps: SearchDeps) => async (): Promise<number> => {
         const search = await lockSearch(tx, search_id);
         const task = search && (await findTask(tx, id));
         if (!search || !task || isFinalTask(task.state)) return;
-        await settleTask(deps, tx, tenant_id, search, task, { ...task, swept_at: now });
+        await settleTasks(deps, tx, tenant_id, search, [{ before: task, next: { ...task, swept_at: now } }]);
         await announceChange(tx, search_id);
       });
       expired += 1;

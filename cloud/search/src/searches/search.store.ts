@@ -202,15 +202,41 @@ export interface NewTask {
   readonly cameraIds: readonly string[];
 }
 
-export const insertTask = (tx: Tx, tenantId: string, search: SearchRow, ordinal: number, task: NewTask, expiresAt: Date): Promise<number> =>
+/** The tasks of a search, in their order; one statement, for a city has thousands. */
+export const insertTasks = (tx: Tx, tenantId: string, search: SearchRow, tasks: readonly NewTask[], expiresAt: Date): Promise<number> =>
   tx.execute(
     `INSERT INTO search.tasks (tenant_id, id, search_id, ordinal, edge_id, edge_name, camera_ids, from_ms, to_ms, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-    [tenantId, task.id, search.id, ordinal, task.edgeId, task.edgeName, task.cameraIds, search.from_ms, search.to_ms, expiresAt],
+     SELECT $1, id, $2, ordinal, edge_id, edge_name, camera_ids, $3, $4, $5 FROM jsonb_populate_recordset(NULL::search.tasks, $6)`,
+    [
+      tenantId,
+      search.id,
+      search.from_ms,
+      search.to_ms,
+      expiresAt,
+      JSON.stringify(
+        tasks.map((task, ordinal) => ({
+          id: task.id,
+          ordinal,
+          edge_id: task.edgeId,
+          edge_name: task.edgeName,
+          camera_ids: task.cameraIds,
+        })),
+      ),
+    ],
   );
 
-export const findTask = async (tx: Tx, id: string): Promise<TaskRow | undefined> =>
-  (await tx.query<TaskRow>(`SELECT ${taskColumns} FROM search.tasks WHERE id = $1`, [id]))[0];
+export const findTasks = (tx: Tx, ids: readonly string[]): Promise<TaskRow[]> =>
+  tx.query<TaskRow>(`SELECT ${taskColumns} FROM search.tasks WHERE id = ANY($1::uuid[])`, [ids]);
+
+export const findTask = async (tx: Tx, id: string): Promise<TaskRow | undefined> => (await findTasks(tx, [id]))[0];
+
+/** By task; those there are. */
+export const searchesOfTasks = async (tx: Tx, taskIds: readonly string[]): Promise<Map<string, string>> => {
+  const rows = await tx.query<{ id: string; search_id: string }>('SELECT id, search_id FROM search.tasks WHERE id = ANY($1::uuid[])', [
+    taskIds,
+  ]);
+  return new Map(rows.map((row) => [row.id, row.search_id]));
+};
 
 export const tasksOf = (tx: Tx, searchIds: readonly string[]): Promise<TaskRow[]> =>
   tx.query<TaskRow>(`SELECT ${taskColumns} FROM search.tasks WHERE search_id = ANY($1) ORDER BY search_id, ordinal`, [searchIds]);
@@ -218,33 +244,17 @@ export const tasksOf = (tx: Tx, searchIds: readonly string[]): Promise<TaskRow[]
 export const statesOfTasks = async (tx: Tx, searchId: string): Promise<StarTaskState[]> =>
   (await tx.query<{ state: StarTaskState }>('SELECT state FROM search.tasks WHERE search_id = $1', [searchId])).map((row) => row.state);
 
-/** Writes back what changes in the life of a task. */
-export const writeTask = (tx: Tx, row: TaskRow): Promise<number> =>
+/** Writes back what changes in the life of tasks. */
+export const writeTasks = (tx: Tx, rows: readonly TaskRow[]): Promise<number> =>
   tx.execute(
-    `UPDATE search.tasks SET state = $2, accepted = $3, accept_ms = $4, rpc_error = $5, swept_at = $6, settled_seq = $7, highest_seq = $8,
-       highest_state = $9, report_error = $10, searched_ms = $11, indexed_ms = $12, no_footage_ms = $13, failed_ms = $14, matches = $15,
-       keyframes_decoded = $16, downloaded_bytes = $17, segments_failed = $18
-     WHERE id = $1`,
-    [
-      row.id,
-      row.state,
-      row.accepted,
-      row.accept_ms,
-      row.rpc_error === null ? null : JSON.stringify(row.rpc_error),
-      row.swept_at,
-      row.settled_seq,
-      row.highest_seq,
-      row.highest_state,
-      row.report_error === null ? null : JSON.stringify(row.report_error),
-      row.searched_ms,
-      row.indexed_ms,
-      row.no_footage_ms,
-      row.failed_ms,
-      row.matches,
-      row.keyframes_decoded,
-      row.downloaded_bytes,
-      row.segments_failed,
-    ],
+    `UPDATE search.tasks t SET state = r.state, accepted = r.accepted, accept_ms = r.accept_ms, rpc_error = r.rpc_error,
+       swept_at = r.swept_at, settled_seq = r.settled_seq, highest_seq = r.highest_seq, highest_state = r.highest_state,
+       report_error = r.report_error, searched_ms = r.searched_ms, indexed_ms = r.indexed_ms, no_footage_ms = r.no_footage_ms,
+       failed_ms = r.failed_ms, matches = r.matches, keyframes_decoded = r.keyframes_decoded, downloaded_bytes = r.downloaded_bytes,
+       segments_failed = r.segments_failed
+     FROM jsonb_populate_recordset(NULL::search.tasks, $1) r WHERE t.id = r.id AND t.id = ANY ($2::uuid[])`,
+    // The ids once more: how many rows JSON has is unknown to the planner, and for many it would read the whole table.
+    [JSON.stringify(rows), rows.map((row) => row.id)],
   );
 
 /** False when this report was noted before. */

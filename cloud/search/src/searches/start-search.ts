@@ -10,7 +10,7 @@ import { searchError } from '../search.errors';
 import { requireCameras, requireEmbedded, requireKnown } from './draft-search';
 import { byEdge, chunks, maxCamerasOfTask, taskCameras } from './estimate-search';
 import { readSearch } from './search.read';
-import { announceChange, countRunning, findSearch, insertTask, lockSearch, type SearchRow, writeSearchState } from './search.store';
+import { announceChange, countRunning, findSearch, insertTasks, lockSearch, type SearchRow, writeSearchState } from './search.store';
 
 /** Room for what the RPC puts around the parameters: method and id. */
 const envelopeBytes = 1_024;
@@ -61,9 +61,10 @@ export async function beginSearch(
   // Under the lock, so that two starts cannot leave a document that fits neither's hash.
   const query = await writeQuery(deps, tx, tenantId, search);
   const tasks = byEdge(cameras).flatMap((own) => splitTasks(search, own, query, expiresAt));
-  for (const [ordinal, task] of tasks.entries()) {
-    await insertTask(tx, tenantId, search, ordinal, task, expiresAt);
-    await deps.writeEvent(tx, {
+  await insertTasks(tx, tenantId, search, tasks, expiresAt);
+  await deps.writeEvents(
+    tx,
+    tasks.map((task) => ({
       topic: 'search.task.requested.v1',
       key: commandKey(tenantId, task.edgeId),
       tenantId,
@@ -75,8 +76,8 @@ export async function beginSearch(
         paramsJson: task.paramsJson,
         expiresAtMs: expiresAt.getTime(),
       },
-    });
-  }
+    })),
+  );
   await writeSearchState(tx, searchId, { state: 'running', startedAt: now, finishedAt: null });
   await announceChange(tx, searchId);
   await deps.audit(tx, {

@@ -23,7 +23,7 @@ import {
   statesOfTasks,
   type TaskRow,
   writeSearchState,
-  writeTask,
+  writeTasks,
 } from './search.store';
 import { gapReason, isComplete, isFinalTask, stateOfSearch, stateOfTask } from './task-state';
 
@@ -117,7 +117,7 @@ async function applyReport(deps: SearchDeps, tx: Tx, tenantId: string, report: T
   const rows = rowsOfReport(report.coverage, { from: task.from_ms, to: task.to_ms }, report.seq).map(withinColumns);
   task = addCoverage(task, await layCoverage(tx, tenantId, task, rows, settled));
   task = { ...task, settled_seq: settled, matches: Math.max(task.matches, storedMatches), ...newest(task, report) };
-  await settleTask(deps, tx, tenantId, search, before, task);
+  await settleTasks(deps, tx, tenantId, search, [{ before, next: task }]);
   const revision = await announceChange(tx, search.id);
   // Deleted since the matches were stored: they are removed once more.
   const deleted = await deletedAmong(tx, [...new Set(report.matches.map((match) => match.personId))]);
@@ -172,29 +172,38 @@ function addCoverage(task: TaskRow, delta: KindTotals): TaskRow {
   };
 }
 
+export interface TaskChange {
+  /** What the table holds. */
+  readonly before: TaskRow;
+  readonly next: TaskRow;
+}
+
 /**
- * Derives the state of a task from its facts, writes it, books what nobody will report any more as failed, and moves
- * the search on. `before` is what the table holds. Expects the search locked.
+ * Derives the states of tasks from their facts, writes them, books what nobody will report any more as failed, and
+ * moves their search on. Expects the search locked.
  */
-export async function settleTask(
+export async function settleTasks(
   deps: SearchDeps,
   tx: Tx,
   tenantId: string,
   search: SearchRow,
-  before: TaskRow,
-  next: TaskRow,
+  changes: readonly TaskChange[],
 ): Promise<void> {
-  let task: TaskRow = { ...next, state: stateOfTask(factsOf(next)) };
-  const facts = factsOf(task);
-  if (isFinalTask(task.state)) {
-    // What Star had filled in for another reason (an expiry before the last report) is booked anew.
-    if (isComplete(facts) && before.swept_at) task = { ...task, failed_ms: task.failed_ms - (await clearFilled(tx, task.id)) };
-    if (sumOf(coverageOf(task)) < rangeMsOf(task)) {
-      task = { ...task, failed_ms: task.failed_ms + (await fillCoverage(tx, tenantId, task, gapReason(facts))) };
+  const settled: TaskRow[] = [];
+  for (const { before, next } of changes) {
+    let task: TaskRow = { ...next, state: stateOfTask(factsOf(next)) };
+    const facts = factsOf(task);
+    if (isFinalTask(task.state)) {
+      // What Star had filled in for another reason (an expiry before the last report) is booked anew.
+      if (isComplete(facts) && before.swept_at) task = { ...task, failed_ms: task.failed_ms - (await clearFilled(tx, task.id)) };
+      if (sumOf(coverageOf(task)) < rangeMsOf(task)) {
+        task = { ...task, failed_ms: task.failed_ms + (await fillCoverage(tx, tenantId, task, gapReason(facts))) };
+      }
     }
+    settled.push(task);
   }
-  await writeTask(tx, task);
-  if (task.state === before.state) return;
+  await writeTasks(tx, settled);
+  if (changes.every(({ before }, place) => settled[place]?.state === before.state)) return;
   const states = await statesOfTasks(tx, search.id);
   const finishedAt = states.every(isFinalTask) ? (search.finished_at ?? deps.now()) : null;
   await writeSearchState(tx, search.id, { state: stateOfSearch(states, search.cancelled_at !== null), finishedAt });

@@ -1,5 +1,5 @@
 /** One replica of search that only keeps photos embedded, until it is killed: `embed.child.ts <database> <database of keys> <objects> <mizar>`. Says each photo it works on. */
-import { createTenantKeys, firstTime, openDatabase, openDiskObjects, writeEvent } from '@star/platform';
+import { createTenantKeys, firstTime, firstTimes, openDatabase, openDiskObjects, writeEvent, writeEvents } from '@star/platform';
 import { connectMizar, createSearch } from '../../src';
 import { installationKey } from './world';
 
@@ -28,7 +28,9 @@ async function main(databaseUrl: string, keysUrl: string, folder: string, mizar:
     },
     edges: { listCameras: absent, listEdges: absent, askEdge: absent },
     writeEvent,
+    writeEvents,
     firstTime,
+    firstTimes,
     audit: absent,
     retention: { tenants: async () => [], daysOf: absent, record: absent },
     areasVisibleTo: absent,

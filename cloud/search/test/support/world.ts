@@ -18,6 +18,7 @@ import {
   createTokenVerifier,
   type DiskObjects,
   firstTime,
+  firstTimes,
   loadSigningKey,
   openDiskObjects,
   openPostgresBus,
@@ -29,6 +30,7 @@ import {
   type TenantKeys,
   type TokenIssuer,
   writeEvent,
+  writeEvents,
 } from '@star/platform';
 import { connectBus, createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestAnalytics, type TestDatabase, testAnalytics, testDatabase } from '@star/platform/test-kit';
@@ -125,7 +127,9 @@ export async function startWorld(settings: SearchOptions['settings'] = {}, mizar
     objects,
     tenantKeys,
     writeEvent,
+    writeEvents,
     firstTime,
+    firstTimes,
     embedders: { own: embedder, of: (archive) => world.of(archive) },
     audit,
     areasVisibleTo: async (caller, permission) =>
