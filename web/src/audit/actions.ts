@@ -18,6 +18,10 @@ export const kinds = [
   'software',
   'edge',
   'camera',
+  'settings',
+  'api_key',
+  'retention',
+  'dead_letter',
   'audit',
 ] as const;
 
