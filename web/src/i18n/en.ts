@@ -249,6 +249,7 @@ export const en = {
     cropExpired: 'picture expired',
     matchesExpired: 'Matches removed because they were past their time: {n}. The coverage above still shows what was looked at.',
     personGone: 'deleted person',
+    personHidden: 'name not shown',
     cameraGone: 'removed camera',
     states: {
       draft: 'draft',

@@ -241,6 +241,7 @@ export const zh: typeof en = {
     cropExpired: '图片已过期',
     matchesExpired: '{n} 个命中已过保留时间并被清除。上方的覆盖情况仍显示查看了哪些录像。',
     personGone: '已删除的人员',
+    personHidden: '姓名不显示',
     cameraGone: '已移除的摄像头',
     states: {
       draft: '草稿',
