@@ -21,6 +21,7 @@ export const kinds = [
   'settings',
   'api_key',
   'retention',
+  'export',
   'dead_letter',
   'audit',
 ] as const;

@@ -556,6 +556,7 @@ export const en = {
       settings: 'Settings',
       api_key: 'API keys',
       retention: 'Removed when past its time',
+      export: 'Exports',
       dead_letter: 'Dead letters',
       audit: 'Audit log',
     },

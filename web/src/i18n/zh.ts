@@ -535,6 +535,7 @@ export const zh: typeof en = {
       settings: '设置',
       api_key: 'API 密钥',
       retention: '到期清除',
+      export: '导出',
       dead_letter: '死信',
       audit: '审计日志',
     },
