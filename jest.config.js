@@ -5,7 +5,7 @@ const esm = ['content-disposition', 'jose', 'oidc-provider'];
 
 module.exports = {
   testEnvironment: 'node',
-  roots: ['<rootDir>/proto', '<rootDir>/cloud', '<rootDir>/edge', '<rootDir>/tools'],
+  roots: ['<rootDir>/proto', '<rootDir>/cloud', '<rootDir>/edge', '<rootDir>/tools', '<rootDir>/web'],
   testMatch: ['**/src/**/*.test.ts', '**/test/**/*.test.ts', '**/tools/e2e/*.test.ts'],
   modulePathIgnorePatterns: ['/dist/', '/.star/'],
   // Suites that need a real Kafka run with `npm run test:stack`.

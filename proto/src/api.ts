@@ -189,7 +189,7 @@ export const edgeEstimate = z.object({
 export const estimate = z.object({
   cameraHours: z.number(),
   indexedHours: z.number(),
-  /** Boxes work at the same time, so this is the slowest one's. */
+  /** Boxes work at the same time, so this is the slowest one's, and what starting and reporting take beside that. */
   expectedSeconds: z.number(),
   /** Decimal text. */
   price: z.object({ amount: z.string(), currency: z.string() }),

@@ -1,4 +1,4 @@
-import { type Held, holdsOn, opens, type Permission } from '@stardipper/proto';
+import { featureMissing, type Held, holdsOn, opens, type Permission } from '@stardipper/proto';
 
 const held = (permissions: readonly Permission[], ...onAreas: Held['onAreas'][number][]): Held => ({ permissions, onAreas });
 const everywhere = held(['people.read', 'people.write']);
@@ -21,4 +21,12 @@ it('a role on an area holds below it, and not beside or above it', () => {
   expect(holdsOn(below, 'edges.write', ['top', 'south'])).toBe(false);
   expect(holdsOn(below, 'edges.write', ['top'])).toBe(false);
   expect(holdsOn(everywhere, 'people.write', [])).toBe(true);
+});
+
+it.each([
+  ['POST /api/v1/searches', ['apiKeys'], 'search'],
+  ['POST /api/v1/searches', ['search'], undefined],
+  ['GET /api/v1/searches', [], undefined],
+] as const)('%s with %j misses %s', (route, has, missing) => {
+  expect(featureMissing(has, route)).toBe(missing);
 });

@@ -4,7 +4,7 @@
  */
 
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { CreateSearch, Match, Person, Search } from '@stardipper/proto';
 import { promisedFacePx } from '../footage/schedule.ts';
@@ -32,7 +32,8 @@ interface Round {
   readonly search: Search;
   readonly evaluation: Evaluation;
   readonly seconds: number;
-  readonly estimatedSeconds: number;
+  /** Null when no box could say. */
+  readonly estimatedSeconds: number | null;
   readonly keyframesDecoded: number;
 }
 
@@ -80,7 +81,7 @@ async function run(): Promise<void> {
   screen.say('The provider, who opens tenants, is "platform" with the same password.');
   if (flags.json) console.log(JSON.stringify(figures(one, two, accept)));
   if (flags.once) return void (await leave(failures.length > 0 ? 1 : 0));
-  screen.say('Ctrl-C stops everything; the data stays in .star/ for next time.');
+  screen.say(`Ctrl-C stops everything; the data stays in ${relative(process.cwd(), folder) || folder}/ for next time.`);
 }
 
 function givenOrExit(): PackAndPeople {
@@ -123,10 +124,11 @@ async function round(world: World, title: string, group: readonly string[], peop
   report(world, search, evaluation);
   const line = matchLine(world, people);
   for (const match of evaluation.falseMatches) screen.say(`  FALSE: ${line(match)}`);
+  const estimatedSeconds = draft.estimate.edges.some((edge) => edge.answered) ? draft.estimate.expectedSeconds : null;
   screen.say(
-    `  took ${seconds.toFixed(1)} s, estimated ${draft.estimate.expectedSeconds.toFixed(1)} s; frames decoded by Mizar: ${decoded.toLocaleString('en')}`,
+    `  took ${seconds.toFixed(1)} s, estimated ${estimatedSeconds?.toFixed(1) ?? 'unknown'} s; frames decoded by Mizar: ${decoded.toLocaleString('en')}`,
   );
-  return { search, evaluation, seconds, estimatedSeconds: draft.estimate.expectedSeconds, keyframesDecoded: decoded };
+  return { search, evaluation, seconds, estimatedSeconds, keyframesDecoded: decoded };
 }
 
 /** A box that has only just started may not answer in time what a search would take: it is asked again, as a person would. */
@@ -204,7 +206,8 @@ function judge(one: Round, two: Round): string[] {
     if (world && Math.abs(sum - cameraSeconds(world)) >= 0.0005) failures.push(`the coverage of the ${name} search does not add up`);
   }
   if (two.keyframesDecoded > 0) failures.push(`the second search decoded ${two.keyframesDecoded} frames`);
-  const apart = Math.max(one.seconds / one.estimatedSeconds, one.estimatedSeconds / one.seconds);
+  const estimated = one.estimatedSeconds ?? one.seconds;
+  const apart = Math.max(one.seconds / estimated, estimated / one.seconds);
   // Below some seconds the fixed cost of asking is all there is.
   if (one.seconds > 10 && apart > 2) failures.push(`estimate and actual of the first search are ${apart.toFixed(1)}x apart`);
   return failures;
@@ -219,10 +222,10 @@ function figures(one: Round, two: Round, accept: { n: number; p50: number; p99: 
     accept_ms: accept,
     first: {
       seconds: Number(one.seconds.toFixed(2)),
-      estimated_seconds: Number(one.estimatedSeconds.toFixed(2)),
+      estimated_seconds: one.estimatedSeconds === null ? null : Number(one.estimatedSeconds.toFixed(2)),
       keyframes_decoded: one.keyframesDecoded,
     },
-    second: { seconds: Number(two.seconds.toFixed(2)), keyframes_decoded: two.keyframesDecoded },
+    second: { seconds: Number(two.seconds.toFixed(2)), estimated_seconds: two.estimatedSeconds, keyframes_decoded: two.keyframesDecoded },
     coverage: { searched_s: c.searchedSeconds, indexed_s: c.indexedSeconds, no_footage_s: c.noFootageSeconds, failed_s: c.failedSeconds },
   };
 }

@@ -89,12 +89,15 @@ export function evaluationTable(
   );
 }
 
+/** As the console says it. */
+const expected = (seconds: number): string => (seconds < 10 ? 'a few seconds' : `about ${Math.ceil(seconds)} s`);
+
 export function estimateLines(estimate: Estimate): string[] {
   return [
-    `  ${estimate.cameraHours.toFixed(2)} camera-hours, ${estimate.indexedHours.toFixed(2)} of them in the index already; about ${Math.max(1, Math.round(estimate.expectedSeconds))} s; ${estimate.price.amount} ${estimate.price.currency}`,
+    `  ${estimate.cameraHours.toFixed(2)} camera-hours, ${estimate.indexedHours.toFixed(2)} of them in the index already; ${estimate.edges.some((e) => e.answered) ? expected(estimate.expectedSeconds) : 'for how long is not known'}; ${estimate.price.amount} ${estimate.price.currency}`,
     ...estimate.edges.map((e) =>
       e.answered
-        ? `  ${e.edgeName}: ${Math.round(e.expectedSeconds)} s${e.measured ? '' : ' (not yet measured on this footage)'}; ${e.recorders
+        ? `  ${e.edgeName}: ${expected(e.expectedSeconds)}${e.measured ? '' : ' (not yet measured on this footage)'}; ${e.recorders
             .map(
               (r) =>
                 `recorder ${r.reachable ? `${r.sessions} of ${r.maxSessions} sessions` : 'not reachable'}, ${(r.downloadBytes / 1e6).toFixed(0)} MB`,

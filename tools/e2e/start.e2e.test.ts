@@ -33,6 +33,8 @@ let browser: Browser | undefined;
 let page: Page;
 let cast: Cast;
 let plan: FootagePlan;
+/** Of the tenant's administrator. */
+let ownersPassword: string;
 const complaints: string[] = [];
 const url = () => (star as KeptProcess<{ url: string }>).ready().url;
 
@@ -97,7 +99,7 @@ async function look(name: string): Promise<void> {
   }
 }
 
-async function logIn(username: string, password: string): Promise<void> {
+async function logIn(username: string, password: string, led = 'Getting started'): Promise<void> {
   page = await (await (browser as Browser).newContext({ locale: 'en-GB', timezoneId: 'Asia/Shanghai' })).newPage();
   page.setDefaultTimeout(60_000);
   page.on('pageerror', (error) => complaints.push(error.message));
@@ -106,7 +108,7 @@ async function logIn(username: string, password: string): Promise<void> {
   await page.getByLabel('User name').fill(username);
   await page.getByLabel('Password').fill(password);
   await page.keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'Getting started' }).waitFor();
+  await page.getByRole('heading', { name: led }).waitFor();
 }
 
 const step = (title: string, state = '') => page.locator(`.step${state}`, { hasText: title });
@@ -128,11 +130,11 @@ withBrowser('the provider finds no tenant, opens the first, and is told once wha
   await page.getByRole('dialog').getByText('in use').waitFor();
   await page.keyboard.press('Escape');
   await look('told');
-  const password = await page.locator('.told code').innerText();
+  ownersPassword = await page.locator('.told code').innerText();
   await page.goto(`${url()}/#/start`);
   await step('Open the first tenant', '.done').waitFor();
   await page.context().close();
-  await logIn('wang', password);
+  await logIn('wang', ownersPassword);
   expect(complaints.splice(0)).toEqual([]);
 });
 
@@ -163,8 +165,16 @@ withBrowser('adds its recorder, enrols somebody, and searches', async () => {
   await dialog.getByLabel('Name', { exact: true }).fill('North gate');
   await dialog.getByLabel('Address').fill((recorder as KeptProcess<Recorders>).ready().recorders[0].url);
   await dialog.getByLabel('User name').fill('dipper');
+  await dialog.getByLabel('Password').fill('not this one');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('The box gets no cameras from its recorder.', { exact: false }).waitFor();
+  await step('Add a recorder').getByRole('link').click();
+  await page.getByText('recorder refuses the password').waitFor();
+  await page.getByRole('button', { name: 'Change North gate' }).click();
   await dialog.getByLabel('Password').fill(recordersPassword);
   await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.locator('.camera').first().waitFor();
+  await onStart().click();
   await step('Add a recorder', '.done').waitFor({ timeout: 120_000 });
   await look('recorder');
   await page.getByRole('button', { name: 'Add a person' }).click();
@@ -174,6 +184,8 @@ withBrowser('adds its recorder, enrols somebody, and searches', async () => {
   await page.locator('#person-photos').setInputFiles(photo);
   await dialog.getByRole('button', { name: 'Save' }).click();
   await page.locator('.person .photo img').waitFor();
+  // Told beside the menu without going anywhere.
+  await onStart().getByText('3/4').waitFor();
   await onStart().click();
   await step('Enrol a person', '.done').waitFor();
   await page.getByRole('button', { name: 'New search' }).click();
@@ -210,6 +222,26 @@ withBrowser('what is left to do leads there after each log-in, until it is sent 
   await page.getByText('恢复自动打开').click();
   await look('zh');
   expect(await page.locator('body').innerText()).not.toMatch(/\b(start|menu|common)\.[a-z]/);
+  expect(complaints.splice(0)).toEqual([]);
+});
+
+withBrowser('what the provider switches off is off in the console, which says why', async () => {
+  await page.context().close();
+  await logIn('platform', providersPassword, 'Users');
+  await page.goto(`${url()}/#/tenants`);
+  await page.getByRole('link', { name: 'Riverside' }).click();
+  await page.getByRole('dialog').getByRole('link', { name: 'Settings' }).click();
+  await page.getByRole('heading', { name: 'Settings · Riverside' }).waitFor();
+  await page.getByRole('switch', { name: 'Search for people' }).click();
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Saved.').waitFor();
+  await page.context().close();
+  await logIn('wang', ownersPassword);
+  await page.locator('.step').nth(2).waitFor();
+  expect(await page.locator('.step').count()).toBe(3);
+  await page.goto(`${url()}/#/searches/new`);
+  await page.getByText('Switched off for your organisation: Search for people.', { exact: false }).waitFor();
+  expect(await page.getByRole('button', { name: 'New search' }).isDisabled()).toBe(true);
   expect(complaints.splice(0)).toEqual([]);
 });
 

@@ -18,6 +18,6 @@ test('the console has words for every code that a person may be shown, in both l
     (m[1] as string).replaceAll('.', '_'),
   );
   // A cursor and a repeated key are the program's affair, and a name is refused where it is typed.
-  const programs = /cursor_invalid|idempotency_key|name_taken|time_zone|recorder_not_found/;
+  const programs = /cursor_invalid|idempotency_key|name_taken|time_zone/;
   expect(shown.filter((code) => !known('en').has(code) && !programs.test(code))).toEqual([]);
 });

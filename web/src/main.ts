@@ -3,6 +3,7 @@ import 'element-ui/lib/theme-chalk/index.css';
 import { createPinia, PiniaVuePlugin } from 'pinia';
 import Vue from 'vue';
 import App from './shell/App.vue';
+import { KeyboardDialog } from './shell/keyboard-dialog';
 import './shell/style.css';
 import { i18n } from './i18n';
 import { createRouter } from './router';
@@ -10,6 +11,7 @@ import { useSession } from './session/session';
 
 Vue.use(PiniaVuePlugin);
 Vue.use(ElementUI, { i18n: (key: string, value: unknown) => i18n.t(key, value as Record<string, unknown>), size: 'small' });
+Vue.component('ElDialog', KeyboardDialog);
 
 async function open(): Promise<void> {
   const pinia = createPinia();

@@ -99,7 +99,7 @@ export function createRouter(): VueRouter {
   router.beforeEach(async (to, _from, next) => {
     if (to.path === '/' && useSession().isOpen) return next(await firstPage(router.options.routes ?? []));
     const { open, needs: route }: PageMeta = to.meta ?? {};
-    if (useSession().isOpen && route !== undefined && !useSession().mayCall(route)) return next(home(router.options.routes ?? []));
+    if (useSession().isOpen && route !== undefined && !useSession().canCall(route)) return next(home(router.options.routes ?? []));
     if (open || useSession().isOpen) return next();
     next({ path: '/log-in', query: { next: to.fullPath } });
   });

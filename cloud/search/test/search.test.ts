@@ -170,7 +170,7 @@ describe('drafting a search', () => {
         packId: 'test-pack',
         tasks: [],
         coverage: { pendingSeconds: 7 * 3600, searchedSeconds: 0 },
-        estimate: { cameraHours: 7, price: { amount: '0.70', currency: 'CNY' }, expectedSeconds: 42 },
+        estimate: { cameraHours: 7, price: { amount: '0.70', currency: 'CNY' }, expectedSeconds: 43 },
       },
     });
     searchSchema.parse(draft.body);

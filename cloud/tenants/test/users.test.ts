@@ -16,6 +16,7 @@ import {
 import { createHttpApp, type HttpApp } from '@star/platform/nest';
 import { type TestDatabase, testDatabase } from '@star/platform/test-kit';
 import { createTenants, type Tenants, tenantsMigrations } from '../src';
+import { writeSettings } from '../src/settings/settings.store';
 import { aTenantWith } from './support/a-tenant';
 import { withAudit } from './support/with-audit';
 
@@ -245,6 +246,15 @@ it('say who they are, and end their own sessions', async () => {
   expect((await request(east.token, 'DELETE', '/me/sessions')).status).toBe(204);
   const gone = await tokenOf(east.tenantId, randomUUID(), []);
   expect((await request(gone, 'GET', '/me')).status).toBe(404);
+});
+
+it('hear what is switched off for their tenant', async () => {
+  const features = async (token: string) => (await request(token, 'GET', '/me')).body.features;
+  expect(await features(east.token)).toEqual(['search', 'apiKeys', 'modelPacks']);
+  const off = { features: { search: false, apiKeys: false } };
+  await database.db.tenant(east.tenantId, (tx) => writeSettings(tx, east.tenantId, 0, off, 'test'));
+  expect(await features(east.token)).toEqual(['modelPacks']);
+  expect(await features(west.token)).toHaveLength(3);
 });
 
 it('of an installation from before there was an identity provider come along with their passwords, or nothing moves', async () => {

@@ -41,6 +41,8 @@ interface Outlook {
   readonly footageMs: number;
   readonly listedBytes: number;
   readonly segmentS: number;
+  /** Until a camera that cannot be listed is given up on; everything else goes on meanwhile. */
+  readonly silentMs: number;
 }
 
 /** Load on the box's index stage, and on each recorder, in milliseconds. */
@@ -84,10 +86,11 @@ export function estimateTask({ box, tasks, signal }: EstimateDeps) {
     const all = await loadAhead(box, tasks, signal);
     for (const o of outlooks) all.add(box, params.packId, o.camera, o.footageMs, o.listedBytes);
     const asked = params.cameras.length * askS;
+    const silentS = Math.max(0, ...outlooks.map((o) => o.silentMs)) / 1_000;
     return {
       indexedMs: rangeMs - toSearchMs,
       toSearchMs,
-      seconds: round(all.seconds(box) + firstDownloadS(box, params, outlooks) + asked + overheadS),
+      seconds: round(Math.max(all.seconds(box) + firstDownloadS(box, params, outlooks), silentS) + asked + overheadS),
       recorders: recorderLoads(box, params, own),
       measured: outlooks.every(
         (o) => o.footageMs === 0 || box.speeds.measured(o.camera, params.packId) !== undefined || nearMeasured(box, o.camera, params),
@@ -133,15 +136,16 @@ async function lookAhead(
 ): Promise<Outlook> {
   const unknownMs = totalMs(unknown);
   const first = unknown[0];
-  if (!first) return { camera, unknownMs: 0, footageMs: 0, listedBytes: 0, segmentS: 0 };
+  if (!first) return { camera, unknownMs: 0, footageMs: 0, listedBytes: 0, segmentS: 0, silentMs: 0 };
   const turn = { ...estimateTurn, camera: camera.id };
   const hull = { from: first.from, to: unknown.at(-1)?.to ?? first.to };
   const nothing = { footageMs: 0, until: hull.from, segments: [] };
   const listed = await within(listWithinMs, listSome(box, camera, hull, pagesPerCamera, turn, signal), nothing);
   const listedMs = listed.until - hull.from;
-  const none = { camera, unknownMs, footageMs: 0, listedBytes: 0, segmentS: 0 };
-  // A search gave this camera up and it is still silent: the next one will find that out as quickly.
-  if (listedMs === 0 && box.recorders.recorder(camera.recorderId).unlisted.has(camera.channel)) return none;
+  const none = { camera, unknownMs, footageMs: 0, listedBytes: 0, segmentS: 0, silentMs: 0 };
+  // A search gave this camera up and it is still silent: the next one will find that out after as long.
+  const silentMs = box.recorders.recorder(camera.recorderId).unlisted.get(camera.channel);
+  if (listedMs === 0 && silentMs !== undefined) return { ...none, silentMs };
   // Nothing is left but what is known to be cut short: that is answered without the file.
   const open = unknown.flatMap((span) => subtractSpans(span, knownShort(box, params.packId, listed.segments)));
   if (open.length === 0) return none;
@@ -160,7 +164,7 @@ async function lookAhead(
     listed.segments.length > 0
       ? totalMs(listed.segments.map((s) => ({ from: s.fromMs, to: s.toMs }))) / listed.segments.length / 1_000
       : usualSegmentS;
-  return { camera, unknownMs, footageMs, listedBytes: (footageMs / 1_000) * rate, segmentS };
+  return { camera, unknownMs, footageMs, listedBytes: (footageMs / 1_000) * rate, segmentS, silentMs: 0 };
 }
 
 const spanOf = (segment: alioth.Segment): Span => ({ from: segment.fromMs, to: segment.toMs });

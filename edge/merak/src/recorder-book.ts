@@ -14,8 +14,8 @@ export interface Recorder {
   readonly downloads: FairGate;
   readonly listings: FairGate;
   failuresInRow: number;
-  /** Channels whose listing was given up on when it was last needed. */
-  readonly unlisted: Set<number>;
+  /** Channels whose listing was given up on when it was last needed, and how long that took, ms: it will again. */
+  readonly unlisted: Map<number, number>;
 }
 
 export interface BookDeps {
@@ -45,7 +45,7 @@ export class RecorderBook {
       downloads: new FairGate({ limit: () => this.sessions(id), open: roomForFiles, now, ageMs }),
       listings: new FairGate({ limit: () => listingsAtOnce, now, ageMs }),
       failuresInRow: 0,
-      unlisted: new Set<number>(),
+      unlisted: new Map<number, number>(),
     };
     this.recorders.set(id, made);
     return made;

@@ -171,6 +171,7 @@ async function listPage(box: SearchBox, camera: CameraRun, span: Span, listing: 
       leave();
     }
   };
+  const startedAt = performance.now();
   try {
     const patience = { retryMs: box.settings.retryMs, attempts: box.recorders.attempts(recorderId, box.settings.attempts) };
     const page = await persist(ask, patience, { clock: box.clock, signal: run.signal });
@@ -178,7 +179,7 @@ async function listPage(box: SearchBox, camera: CameraRun, span: Span, listing: 
     return page;
   } catch (thrown) {
     run.signal.throwIfAborted();
-    recorder.unlisted.add(channel);
+    recorder.unlisted.set(channel, performance.now() - startedAt);
     box.log.warn({ err: thrown, taskId: run.params.taskId, cameraId: camera.camera.id }, 'listing failed');
     listing.failed = asAgentError(thrown).code;
     return undefined;

@@ -292,6 +292,21 @@ test('footage that cannot be had is estimated as what finding that out again cos
   expect(atFirst).toBeGreaterThan(0);
 });
 
+test('what finding out took that a camera is silent is in the next estimate', async () => {
+  // Two waits, of at least half a second and a whole one.
+  kit = await Kit.start([aCamera({ id: 'cam-1' }), aCamera({ id: 'cam-2' })], { MERAK_RETRY_MS: '1000' });
+  kit.sim.fault = (call, { channel }) => {
+    if (call === 'listSegments' && channel === 2) throw new AgentError('recorder.bad_answer', 'unavailable');
+  };
+  const { cameras } = kit.params({ range });
+  await kit.run({ range });
+  const { seconds } = (await kit.call('estimateTask', { range, cameras, packId })) as { seconds: number };
+  expect(seconds).toBeGreaterThan(1.5);
+  kit.sim.fault = () => {};
+  await kit.run({ range });
+  await expect(kit.call('estimateTask', { range, cameras, packId })).resolves.toMatchObject({ toSearchMs: 0, seconds: 0.43 });
+});
+
 test('cancelling and expiring end a task at once, wherever it is, and tell what was left', async () => {
   kit = await Kit.start([aCamera({ id: 'cam-1', footage: minutes(30) })]);
   const all = { from: start, to: start + 30 * minute };

@@ -1,4 +1,4 @@
-export { featuredRoutes, featureOf } from './features';
+export { featuredRoutes, featureMissing, featureOf } from './features';
 export { type Held, holdsOn, opens, type RouteName } from './held';
 export * from './permissions';
 export type { Access, PolicyRow } from './route';

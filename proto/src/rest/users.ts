@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { uuid } from '../api';
 import { permissions, roles } from '../policy';
+import { featureNames } from './settings';
 
 const displayName = z.string().trim().min(1).max(120);
 const email = z.email().max(254);
@@ -21,6 +22,8 @@ export const me = z.object({
   permissions: z.array(z.enum(permissions)),
   /** Held on an area and everything below it, by roles granted there. The first `maxGrantedAreas` areas. */
   onAreas: z.array(z.object({ areaId: uuid, permissions: z.array(z.enum(permissions)) })).max(maxGrantedAreas),
+  /** What is switched on for the tenant. */
+  features: z.array(z.enum(featureNames)),
 });
 export type Me = z.infer<typeof me>;
 

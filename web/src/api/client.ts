@@ -19,6 +19,17 @@ export function useTokens(source: TokenSource): void {
   tokens = source;
 }
 
+const changeListeners = new Set<() => void>();
+
+/** Calls `listener` after each request of this tab that may have changed something; answers what ends it. */
+export function onChange(listener: () => void): () => void {
+  changeListeners.add(listener);
+  return () => void changeListeners.delete(listener);
+}
+const announceChange = () => {
+  for (const listener of changeListeners) listener();
+};
+
 /** `fetch` with the session's token: an answer that it has ended is asked for again with a new one. */
 export async function withToken(path: string, init: RequestInit & { headers?: Record<string, string> }): Promise<Response> {
   const send = () => {
@@ -45,6 +56,7 @@ export async function request<T>(method: string, path: string, body?: unknown): 
     throw new ApiError(problemOf(0, 'network.unreachable'));
   }
   const text = await response.text();
+  if (response.ok && method !== 'GET') announceChange();
   if (response.ok) return (text ? JSON.parse(text) : undefined) as T;
   throw new ApiError(readProblem(response.status, text));
 }

@@ -1,7 +1,7 @@
 import type { CreateTenant, Page, Tenant, TenantDetail, TenantExport } from '@stardipper/proto';
 import { request } from './client';
 
-export function listTenants(filter: { name?: string; state?: string; cursor?: string } = {}): Promise<Page<Tenant>> {
+export function listTenants(filter: { name?: string; state?: string; cursor?: string | null } = {}): Promise<Page<Tenant>> {
   const query = new URLSearchParams({ limit: '50' });
   for (const [name, value] of Object.entries(filter)) if (value) query.set(name, value);
   return request('GET', `/tenants?${query}`);

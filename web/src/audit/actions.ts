@@ -18,6 +18,11 @@ export const kinds = [
   'software',
   'edge',
   'camera',
+  'settings',
+  'api_key',
+  'retention',
+  'export',
+  'dead_letter',
   'audit',
 ] as const;
 

@@ -31,6 +31,12 @@ export function setLanguage(language: Language): void {
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
 }
 
+/** What a limit is of, which Star tells by name. */
+export function named(params: Record<string, unknown>): Record<string, unknown> {
+  const key = `settings.limit.${params.what}`;
+  return i18n.te(key) ? { ...params, what: i18n.t(key) } : params;
+}
+
 /**
  * An error in the reader's language, by its code; an unknown code is shown itself, so that support can look it up.
  * `more`: what the text names beyond Star's parameters.
@@ -41,7 +47,9 @@ export function explain(error: unknown, more: Record<string, unknown> = {}): str
   const field = errors?.[0];
   const key = `errors.${code.replaceAll('.', '_')}`;
   const text =
-    i18n.te(key) || i18n.te(key, 'en') ? (i18n.t(key, { ...params, ...more }) as string) : (i18n.t('errors.unknown', { code }) as string);
+    i18n.te(key) || i18n.te(key, 'en')
+      ? (i18n.t(key, { ...named(params), ...more }) as string)
+      : (i18n.t('errors.unknown', { code }) as string);
   const name = field?.pointer.split('/')[1] ?? '';
   // A field without a name here is the console's own fault: the reader has nowhere to look for it.
   return i18n.te(`fields.${name}`, 'en') ? `${text} ${i18n.t('errors.at', { field: i18n.t(`fields.${name}`) })}` : text;

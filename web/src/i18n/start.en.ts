@@ -45,7 +45,7 @@ export const start = {
     opening: 'It is being opened.',
     keyMade: 'A key was made; no box has registered with it yet.',
     offline: 'A box has registered, and is not connected at the moment.',
-    unreachable: 'The box cannot reach its recorder. Its page says why.',
+    unreachable: 'The box gets no cameras from its recorder. Its page says why, and lets you correct it.',
     noCameras: 'The box is asking the recorder for its cameras.',
     faceWaits: 'The photo is being prepared.',
     faceRefused: 'No photo could be used. The page of people says why.',

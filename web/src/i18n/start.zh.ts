@@ -46,7 +46,7 @@ export const start: typeof en = {
     opening: '正在开通。',
     keyMade: '密钥已生成，还没有盒子用它注册。',
     offline: '盒子已注册，目前未连接。',
-    unreachable: '盒子无法连接录像机，原因见盒子页面。',
+    unreachable: '盒子无法从录像机取得摄像头，原因见盒子页面，可在那里修改。',
     noCameras: '盒子正在向录像机查询摄像头。',
     faceWaits: '照片正在处理。',
     faceRefused: '没有可用的照片，原因见人员库页面。',

@@ -97,6 +97,7 @@ export const settings = {
     people: 'People',
     searchesInFlight: 'Searches at once',
     apiCallsPerMinute: 'API calls per minute',
+    storage: 'Storage, GB',
   },
   features: 'Features',
   feature: {
@@ -104,6 +105,7 @@ export const settings = {
     apiKeys: 'API keys',
     modelPacks: 'Model packs of its own',
   },
+  featureOff: 'Switched off for your organisation: {feature}. Ask your provider.',
   general: 'Place and billing',
   timeZone: 'Time zone',
   billingRules: 'Price list',

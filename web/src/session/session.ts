@@ -1,5 +1,5 @@
-import type { Me } from '@stardipper/proto';
-import { holdsOn, opens, type Permission, type RouteName } from '@stardipper/proto/rules';
+import type { Feature, Me } from '@stardipper/proto';
+import { featureMissing, holdsOn, opens, type Permission, type RouteName } from '@stardipper/proto/rules';
 import { defineStore } from 'pinia';
 import { request, useTokens } from '../api/client';
 import { i18n } from '../i18n';
@@ -30,6 +30,15 @@ export const useSession = defineStore('session', {
       ({ user }): ((route: RouteName) => boolean) =>
       (route) =>
         user !== null && opens(user, route),
+    /** What the tenant is without that the route needs. */
+    featureMissing:
+      ({ user }): ((route: RouteName) => Feature | undefined) =>
+      (route) =>
+        user === null ? undefined : featureMissing(user.features, route),
+    /** Whether there is any sense in offering it. */
+    canCall(): (route: RouteName) => boolean {
+      return (route) => this.mayCall(route) && this.featureMissing(route) === undefined;
+    },
     /** `line`: the ids of the area and of all above it. */
     mayOn:
       ({ user }): ((permission: Permission, line: readonly string[]) => boolean) =>

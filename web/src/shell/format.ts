@@ -1,4 +1,5 @@
-import { i18n } from '../i18n';
+import { i18n, named } from '../i18n';
+import { expectedLength } from './length';
 
 const locale = () => (i18n.locale === 'zh' ? 'zh-CN' : 'en-GB');
 const dayMs = 86_400_000;
@@ -41,6 +42,12 @@ export function formatSeconds(seconds: number): string {
   return said.map(([unit, n]) => i18n.t(`units.${unit}`, { n: formatCount(n) })).join(' ');
 }
 
+/** A length that is only expected: never more exact than it is known. */
+export function formatExpected(seconds: number): string {
+  const said = expectedLength(seconds);
+  return i18n.t(said === 0 ? 'units.few' : 'units.about', { length: formatSeconds(said) }) as string;
+}
+
 /** The reader's time zone by name and offset, so that nobody has to guess whose clock is shown. */
 export function zone(): string {
   const offset = new Intl.DateTimeFormat('en', { timeZoneName: 'shortOffset' }).formatToParts().find((p) => p.type === 'timeZoneName');
@@ -50,7 +57,9 @@ export function zone(): string {
 /** A failure's code in words; a code without words is shown as one, so that support can look it up. */
 export function reason(code: string, params: Record<string, unknown> = {}): string {
   const key = `errors.${code.replaceAll('.', '_')}`;
-  return i18n.te(key) || i18n.te(key, 'en') ? (i18n.t(key, params) as string) : (i18n.t('errors.unknown_reason', { code }) as string);
+  return i18n.te(key) || i18n.te(key, 'en')
+    ? (i18n.t(key, named(params)) as string)
+    : (i18n.t('errors.unknown_reason', { code }) as string);
 }
 
 /** The same in a word or two, where many are counted. */

@@ -50,7 +50,7 @@ const readers: Readonly<Record<StepName, () => Promise<Step>>> = {
     if ((await first('/cameras?limit=1')).items.length > 0) return done('recorder');
     const { items } = await first<Edge>('/edges?limit=5');
     const recorders = (await Promise.all(items.map((edge) => listRecorders(edge.id)))).flat();
-    if (recorders.some((recorder) => recorder.reachable === false)) return begun('recorder', 'unreachable');
+    if (recorders.some((recorder) => recorder.reachable === false || recorder.errorCode !== null)) return begun('recorder', 'unreachable');
     return recorders.length > 0 ? begun('recorder', 'noCameras') : open('recorder');
   },
   person: async () => {

@@ -35,7 +35,7 @@ button:hover{background:#25598f}button.plain{background:#fff;color:#25303c;borde
 [role=alert],[role=status]{padding:8px 12px;border-radius:4px;margin:12px 0 0}
 [role=alert]{background:#fef0f0;color:#a8312a}[role=status]{background:#f0f9eb;color:#3c6e1f}
 code{display:block;background:#f4f6f9;border-radius:4px;padding:8px;overflow-wrap:anywhere;font-size:13px}
-ul.codes{columns:2;list-style:none;padding:8px;margin:0;background:#f4f6f9;border-radius:4px;font:13px/2 ui-monospace,monospace}
+ul.codes{columns:2 150px;list-style:none;padding:8px;margin:0;background:#f4f6f9;border-radius:4px;font:13px/2 ui-monospace,monospace}
 svg{display:block;width:200px;height:200px;margin:8px auto}a{color:#2563a8}
 `;
 const styleHash = createHash('sha256').update(style).digest('base64');

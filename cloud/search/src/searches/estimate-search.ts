@@ -1,6 +1,8 @@
 import { type devices, type Estimate, type EstimateTaskReply, estimateTaskParams, estimateTaskReply, type Span } from '@stardipper/proto';
 import type { SearchDeps } from '../ports';
 import { priceOf } from './price';
+import { startAndReportS } from './start-and-report';
+import { listTimedSearches } from './timed-searches.read';
 
 /** createTask and estimateTask take at most this many cameras. */
 export const maxCamerasOfTask = 256;
@@ -22,6 +24,8 @@ export function chunks<T>(items: readonly T[], size: number): T[][] {
 export const taskCameras = (cameras: readonly devices.CameraRef[]) =>
   cameras.map((camera) => ({ id: camera.cameraId, recorderId: camera.recorderId, channel: camera.channel }));
 
+const round = (seconds: number) => Math.round(seconds * 100) / 100;
+
 type EdgeEstimate = Estimate['edges'][number];
 type Answer = Exclude<EstimateTaskReply, { error: unknown }>;
 
@@ -33,11 +37,17 @@ export const estimateSearch =
   (deps: SearchDeps) =>
   async (tenantId: string, cameras: readonly devices.CameraRef[], range: Span, packId: string): Promise<Estimate> => {
     const rangeMs = range.to - range.from;
-    const edges = await Promise.all(byEdge(cameras).map((own) => estimateEdge(deps, tenantId, own, range, packId)));
+    const timed = deps.database.tenant(tenantId, (tx) => listTimedSearches(tx, tenantId));
+    const [finished, ...edges] = await Promise.all([
+      timed,
+      ...byEdge(cameras).map((own) => estimateEdge(deps, tenantId, own, range, packId)),
+    ]);
+    const slowest = Math.max(0, ...edges.map((edge) => edge.expectedSeconds));
     return {
       cameraHours: (cameras.length * rangeMs) / 3_600_000,
       indexedHours: edges.reduce((sum, edge) => sum + edge.indexedSeconds, 0) / 3_600,
-      expectedSeconds: Math.max(0, ...edges.map((edge) => edge.expectedSeconds)),
+      // A box tells its own part. Where none does, nothing is known.
+      expectedSeconds: edges.some((edge) => edge.answered) ? round(slowest + startAndReportS(finished)) : 0,
       price: { amount: priceOf(cameras.length * rangeMs, deps.settings.pricePerCameraHour), currency: deps.settings.currency },
       edges,
     };
