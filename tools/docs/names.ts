@@ -185,7 +185,7 @@ ${table(['what', 'key'], objectRows())}
 ${table(['service', 'methods', 'file'], services(root))}
 
 ## REST
-Schemas are in \`proto/src/api.ts\`; a running Star describes itself at \`/api/openapi.json\`. A caller needs the permission; which role holds which is in \`proto/src/policy/permissions.ts\`.
+Schemas are in \`proto/src/rest/\`; a running Star describes itself at \`/api/openapi.json\`. A caller needs the permission; which role holds which is in \`proto/src/policy/permissions.ts\`.
 
 ${table(['route', 'permission', 'takes', 'answers', 'of'], routes(root))}
 

@@ -1,8 +1,8 @@
 /** A tenant's API keys, for its programs. */
 
 import { z } from 'zod';
-import { uuid } from '../api';
 import { grantable, permissions } from '../policy/permissions';
+import { uuid } from './scalars';
 
 const time = z.iso.datetime({ offset: true });
 

@@ -5,3 +5,5 @@ export const uuid = z.uuid().toLowerCase();
 export const id = uuid;
 /** RFC 3339 with an offset. */
 export const time = z.iso.datetime({ offset: true });
+/** Of a thing, as people call it. */
+export const name = z.string().trim().min(1).max(120);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { uuid } from '../api';
 import { permissions, roles } from '../policy';
+import { uuid } from './scalars';
 import { featureNames } from './settings';
 
 const displayName = z.string().trim().min(1).max(120);
