@@ -5,7 +5,8 @@ import { holdPeople, photosOf } from '../people/person.store';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
 import { requireCameras } from '../searches/draft-search';
-import { readSearch, requireSearch, shownApproval } from '../searches/search.read';
+import { requireSearch } from '../searches/require-search';
+import { readSearch, shownApproval } from '../searches/search.read';
 import { announceChange, lockSearch, type SearchRow, writeSearchState } from '../searches/search.store';
 import { beginSearch } from '../searches/start-search';
 import {

@@ -1,7 +1,7 @@
 import type { Tx } from '@star/platform';
 import type { CoverageKind } from '@stardipper/proto';
 import { fillGaps, joinForReading, type KindTotals, type LedgerRow, layRows, noTotals } from './coverage';
-import type { TaskRow } from '../searches/search.store';
+import type { TaskRow } from '../searches/task.store';
 
 interface CoverageDbRow {
   readonly camera_id: string;

@@ -1,6 +1,6 @@
 import type { Analytics } from '@star/platform';
 import type { MatchReport } from '@stardipper/proto';
-import type { TaskRow } from '../searches/search.store';
+import type { TaskRow } from '../searches/task.store';
 
 export const matchIdOf = (match: MatchReport): string => `${match.sightingId}:${match.personId}`;
 

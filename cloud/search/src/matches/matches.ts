@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { decodeCursor, encodeCursor } from '../cursor';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
-import { requireSearch } from '../searches/search.read';
+import { requireSearch } from '../searches/require-search';
 import { announceChange, lockSearch, logMatches } from '../searches/search.store';
 import { listMatches, type MatchFilter, matchesByIds, type StoredMatch } from './match.store';
 import { recordCropsLook } from './record-look';

@@ -1,6 +1,11 @@
 import type { Tx } from '@star/platform';
-import type { Refusal } from '../people/embedding.store';
 import type { Pack, PackArchive } from '../ports';
+
+/** Why a pack makes nothing of a photo, by the code an enrolment would get. */
+export interface Refusal {
+  readonly code: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
 
 /** For a place that takes a value: the pack of the tenant named by `tenant`, as far as it is known. */
 export const packOfTenantSql = (tenant: string): string =>

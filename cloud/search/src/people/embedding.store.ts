@@ -1,13 +1,7 @@
 import type { Tx } from '@star/platform';
-import { packOfTenantSql, packSinceSql } from '../packs/pack-assignment.store';
+import { packOfTenantSql, packSinceSql, type Refusal } from '../packs/pack-assignment.store';
 import type { EmbeddingOwner, SealedEmbedding } from './embedding-seal';
 import type { PhotoRow } from './person.store';
-
-/** Why a pack makes nothing of a photo, by the code an enrolment would get. */
-export interface Refusal {
-  readonly code: string;
-  readonly params: Readonly<Record<string, unknown>>;
-}
 
 /** Of the installation's own packs: this one is in use. */
 export const notePackInUse = async (tx: Tx, packId: string, contentSha256: string): Promise<void> => {

@@ -6,8 +6,9 @@ import { doomMatches, doomObjects } from '../forgetting/doomed.store';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
 import { readSearch } from './search.read';
-import { announceChange, deleteSearchRow, lockSearch, tasksOf, writeSearchState } from './search.store';
+import { announceChange, deleteSearchRow, lockSearch, writeSearchState } from './search.store';
 import { commandKey } from './start-search';
+import { tasksOf } from './task.store';
 import { isFinalTask, type SearchState } from './task-state';
 
 const cancellable: ReadonlySet<SearchState> = new Set(['draft', 'awaiting_approval', 'running']);

@@ -1,6 +1,7 @@
 import type { SearchDeps } from '../ports';
-import { announceChange, findTask, listOverdueTasks, lockSearch } from './search.store';
+import { announceChange, lockSearch } from './search.store';
 import { settleTasks } from './take-report';
+import { findTask, listOverdueTasks } from './task.store';
 import { isFinalTask } from './task-state';
 
 const batch = 100;

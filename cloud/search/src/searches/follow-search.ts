@@ -4,7 +4,8 @@ import { matchesByIds } from '../matches/match.store';
 import { showMatches } from '../matches/matches';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
-import { readSearch, requireSearch } from './search.read';
+import { requireSearch } from './require-search';
+import { readSearch } from './search.read';
 import { changedChannel, matchLogAfter } from './search.store';
 import { requireSeen } from './see-searches';
 

@@ -6,9 +6,10 @@ import { type KindTotals, noTotals, sumOf } from '../coverage/coverage';
 import { readCoverage } from '../coverage/coverage.store';
 import { byAge, decodeCursor, encodeCursor } from '../cursor';
 import type { SearchDeps } from '../ports';
-import { searchError } from '../search.errors';
-import { coverageOf, factsOf, findSearch, listSearches, rangeMsOf, type SearchRow, type TaskRow, tasksOf } from './search.store';
+import { requireSearch } from './require-search';
+import { listSearches, type SearchRow } from './search.store';
 import { searchesSeenBy } from './see-searches';
+import { coverageOf, factsOf, rangeMsOf, type TaskRow, tasksOf } from './task.store';
 import { errorOfTask } from './task-state';
 
 const listName = 'searches';
@@ -90,12 +91,6 @@ export const readCoveragePage =
       };
     });
   };
-
-export async function requireSearch(tx: Tx, searchId: string): Promise<SearchRow> {
-  const row = await findSearch(tx, searchId);
-  if (!row) throw searchError('search.not_found', { searchId });
-  return row;
-}
 
 function shownTotals(search: SearchRow, tasks: readonly TaskRow[]): CoverageTotals {
   const totals = tasks.map(coverageOf).reduce<KindTotals>(

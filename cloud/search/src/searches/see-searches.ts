@@ -2,10 +2,8 @@ import { type Caller, inScope } from '@star/platform';
 import type { Permission } from '@stardipper/proto';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
-import { requireSearch } from './search.read';
-
-/** Which searches somebody sees: all, or their own and those whose every camera is among these. */
-export type SeenSearches = 'all' | { readonly userId: string; readonly cameraIds: readonly string[] };
+import { requireSearch } from './require-search';
+import type { SeenSearches } from './search.store';
 
 /**
  * Where a role holds on areas only, cameras decide, as they hang now: a search that looks at one camera outside is not shown

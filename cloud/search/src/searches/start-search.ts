@@ -10,7 +10,8 @@ import { searchError } from '../search.errors';
 import { requireCameras, requireEmbedded, requireKnown } from './draft-search';
 import { byEdge, chunks, maxCamerasOfTask, taskCameras } from './estimate-search';
 import { readSearch } from './search.read';
-import { announceChange, countRunning, findSearch, insertTasks, lockSearch, type SearchRow, writeSearchState } from './search.store';
+import { announceChange, countRunning, findSearch, lockSearch, type SearchRow, writeSearchState } from './search.store';
+import { insertTasks } from './task.store';
 
 /** Room for what the RPC puts around the parameters: method and id. */
 const envelopeBytes = 1_024;

@@ -7,24 +7,19 @@ import { doomLateCrops } from '../forgetting/doom-late-crops';
 import { countMatches, insertMatches, matchIdOf } from '../matches/match.store';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
+import { announceChange, findSearch, lockSearch, logMatches, type SearchRow, writeSearchState } from './search.store';
 import {
-  announceChange,
   coverageOf,
   factsOf,
-  findSearch,
   findTask,
   isEarlyReport,
-  lockSearch,
-  logMatches,
   noteEarlyReport,
   rangeMsOf,
-  type SearchRow,
   settleReports,
   statesOfTasks,
   type TaskRow,
-  writeSearchState,
   writeTasks,
-} from './search.store';
+} from './task.store';
 import { gapReason, isComplete, isFinalTask, stateOfSearch, stateOfTask } from './task-state';
 
 /** Reports may overtake each other, but a number this far ahead is a broken box, and every early number costs a row. */

@@ -3,8 +3,9 @@ import { createTaskReply, type TaskError } from '@stardipper/proto';
 import { takeForgetReceipt } from '../forgetting/take-forget-receipt';
 import type { SearchDeps } from '../ports';
 import { searchError } from '../search.errors';
-import { announceChange, findTasks, lockSearch, searchesOfTasks, type TaskRow } from './search.store';
+import { announceChange, lockSearch } from './search.store';
 import { isUuid, settleTasks, type TaskChange } from './take-report';
+import { findTasks, searchesOfTasks, type TaskRow } from './task.store';
 
 const group = 'search';
 
