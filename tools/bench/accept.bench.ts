@@ -16,7 +16,8 @@ import { agent, type Person } from '@stardipper/proto';
 import mqtt from 'mqtt';
 import { boxNames } from '../world/identity.ts';
 import { packAndPeople } from '../world/pack-and-people.ts';
-import { enrol, startWorld, untilDefined, type World } from '../world/world.ts';
+import { untilDefined } from '../world/until-defined.ts';
+import { enrol, startWorld, type World } from '../world/world.ts';
 
 const calls = 200;
 /** An accepted task starts to work at once; the next call shall meet the load that is meant, not the last call's. */

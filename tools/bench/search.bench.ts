@@ -10,7 +10,8 @@ import type { Person } from '@stardipper/proto';
 import { agentStats } from '../world/agent-stats.ts';
 import { boxNames } from '../world/identity.ts';
 import { packAndPeople } from '../world/pack-and-people.ts';
-import { enrol, startWorld, untilDefined, type World } from '../world/world.ts';
+import { untilDefined } from '../world/until-defined.ts';
+import { enrol, startWorld, type World } from '../world/world.ts';
 
 interface Taken {
   readonly seconds: number;

@@ -1,7 +1,8 @@
 /** What a search came to, in a form in which two runs over the same footage can be compared word by word. */
 
 import type { Person } from '@stardipper/proto';
-import { untilDefined, type World } from '../world/world.ts';
+import { untilDefined } from '../world/until-defined.ts';
+import { type World } from '../world/world.ts';
 
 export interface Findings {
   readonly state: string;

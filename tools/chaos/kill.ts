@@ -1,7 +1,8 @@
 /** Kills processes of a running installation in an order that a seed decides. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { untilDefined, type World } from '../world/world.ts';
+import { untilDefined } from '../world/until-defined.ts';
+import { type World } from '../world/world.ts';
 import { isOurs, processesOf } from './processes.ts';
 
 export interface KillOptions {

@@ -6,8 +6,9 @@ import { segmentMs } from '../footage/schedule.ts';
 import { agentStats } from '../world/agent-stats.ts';
 import { boxNames } from '../world/identity.ts';
 import type { PackAndPeople } from '../world/pack-and-people.ts';
+import { untilDefined } from '../world/until-defined.ts';
 import { openWire } from '../world/wire.ts';
-import { enrol, startOver, startWorld, untilDefined, type World } from '../world/world.ts';
+import { enrol, startOver, startWorld, type World } from '../world/world.ts';
 import { type Findings, findingsOf } from './findings.ts';
 import { killAtRandom, seeded } from './kill.ts';
 

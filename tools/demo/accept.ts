@@ -1,7 +1,8 @@
 /** How long a box takes to accept: at least 200 createTask calls through the whole path, idle boxes. */
 
 import type { Person, Search } from '@stardipper/proto';
-import { untilDefined, type World } from '../world/world.ts';
+import { untilDefined } from '../world/until-defined.ts';
+import { type World } from '../world/world.ts';
 
 export interface AcceptFigures {
   readonly n: number;

@@ -10,7 +10,8 @@ import { copyOfDemoPack, drawnPhoto } from '../../cloud/search/test/support/pack
 import { buildDubhe, DubheProcess, newDataDir } from '../../edge/dubhe/test/dubhe-process.ts';
 import { ApiClient } from '../world/api-client.ts';
 import { type KeptProcess, keepRunning } from '../world/kept-process.ts';
-import { type StarReady, untilDefined } from '../world/world.ts';
+import { untilDefined } from '../world/until-defined.ts';
+import { type StarReady } from '../world/world.ts';
 
 const { resolve } = createRequire(__filename);
 const chromiumPath = process.env.CHROMIUM ?? '/usr/bin/chromium';

@@ -8,7 +8,8 @@ import { Kafka, logLevel } from 'kafkajs';
 import { evaluate } from '../demo/evaluate.ts';
 import { type RunningKafka, startKafka, whyNoKafka } from '../stack/kafka.ts';
 import { packAndPeople } from '../world/pack-and-people.ts';
-import { enrol, startWorld, untilDefined, type World } from '../world/world.ts';
+import { untilDefined } from '../world/until-defined.ts';
+import { enrol, startWorld, type World } from '../world/world.ts';
 
 const missing = whyNoKafka();
 if (missing) process.stderr.write(`Star as services: skipped: ${missing}\n`);

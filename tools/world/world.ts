@@ -16,6 +16,7 @@ import { ApiClient } from './api-client.ts';
 import { type BoxName, boxNames, type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { type KeptProcess, keepRunning } from './kept-process.ts';
 import type { PackAndPeople } from './pack-and-people.ts';
+import { untilDefined } from './until-defined.ts';
 import type { Wire } from './wire.ts';
 
 const { resolve } = createRequire(import.meta.url);
@@ -288,21 +289,4 @@ async function connectEdges(api: ApiClient, identity: Identity): Promise<Record<
     });
   }
   return found;
-}
-
-/** Asks again every 200 ms until there is an answer. */
-export async function untilDefined<T>(timeoutMs: number, what: string, ask: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  let last: unknown;
-  while (Date.now() < deadline) {
-    try {
-      const answer = await ask();
-      if (answer !== undefined) return answer;
-      last = undefined;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((done) => setTimeout(done, 200));
-  }
-  throw new Error(`waited ${timeoutMs / 1000} s for ${what}`, { cause: last });
 }

@@ -4,22 +4,11 @@ import { type CreateTenant, defaultTenantSettings, objectKeys, type TenantDetail
 import { deleteSettings, insertFirstSettings } from '../settings/settings.store';
 import { tenantError } from '../tenants.errors';
 import { partsOf } from './parts';
-import type { PartService, TenantLifeDeps, WithSagas } from './ports';
+import type { Opening, PartService, TenantLifeDeps, WithSagas } from './ports';
 import { readTenant } from './read-tenants';
 import { deleteOpeningTenant, findTenant, forgetParts, insertTenantRow, lockTenant, writeTenantState } from './tenant-life.store';
 
 export const openingKind = 'tenant.opening';
-
-/** Ids are chosen before the first step, so that a step done twice makes one thing. */
-export interface Opening {
-  readonly tenantId: string;
-  readonly name: string;
-  readonly areaId: string;
-  readonly areaName: string;
-  readonly admin: { readonly username: string; readonly displayName: string };
-  /** Without an id: Star itself, at its first start. */
-  readonly openedBy: { readonly userId?: string; readonly username: string };
-}
 
 /**
  * Starts the saga that opens a tenant and answers at once; `job` tells how far it has come. Asked again with the same

@@ -47,3 +47,14 @@ export interface WithSagas extends TenantLifeDeps {
 /** Services that keep things of tenants, and so have a part in every opening, export and removal. */
 export const partServices = ['devices', 'search'] as const;
 export type PartService = (typeof partServices)[number];
+
+/** What the saga that opens a tenant is given. Ids are chosen before the first step, so that a step done twice makes one thing. */
+export interface Opening {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly areaId: string;
+  readonly areaName: string;
+  readonly admin: { readonly username: string; readonly displayName: string };
+  /** Without an id: Star itself, at its first start. */
+  readonly openedBy: { readonly userId?: string; readonly username: string };
+}

@@ -2,8 +2,7 @@ import type { SagaProgress } from '@star/platform';
 import type { Page, Tenant, TenantDetail, TenantJob, TenantState } from '@stardipper/proto';
 import { afterCursor, cursorAt } from '../age-cursor';
 import { tenantError } from '../tenants.errors';
-import type { Opening } from './open-tenant';
-import type { WithSagas } from './ports';
+import type { Opening, WithSagas } from './ports';
 import { findTenant, listTenants, type TenantRow } from './tenant-life.store';
 
 export const shownTenant = (row: TenantRow): Tenant => ({
