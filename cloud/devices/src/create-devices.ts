@@ -85,7 +85,7 @@ export function createDevices(deps: DevicesDeps) {
     rpcKeepDays: deps.rpcKeepDays ?? 30,
     upkeepEveryMs: deps.upkeepEveryMs ?? 3_600_000,
   });
-  const recorders = { db, secrets, areasVisibleTo };
+  const recorders = { db, secrets, audit, areasVisibleTo };
   const edges = { db, writeEvents, audit, holdArea, areasVisibleTo };
   return {
     /** Listens for devices; answers the MQTT port. */

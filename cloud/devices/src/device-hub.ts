@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type Audit,
   type Bus,
   type Database,
   keepSweepingTenants,
@@ -41,6 +42,7 @@ export interface DeviceHubDeps extends AreasPort {
   readonly bus: Pick<Bus, 'append'>;
   readonly writeEvent: WriteEvent;
   readonly writeEvents: WriteEvents;
+  readonly audit: Audit;
   readonly log: Log;
   readonly secrets: SecretBox;
   readonly signCrops: SignCrops;
@@ -77,6 +79,7 @@ export function createDeviceHub(deps: DeviceHubDeps) {
     provision: provisionEdge({
       db,
       writeEvent,
+      audit: deps.audit,
       log,
       limitsOf: deps.limitsOf,
       holdArea: deps.holdArea,

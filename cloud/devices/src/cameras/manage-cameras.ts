@@ -2,6 +2,7 @@ import { type Audit, type Caller, type Database, inScope, type Tx, who } from '@
 import type { Camera, devices, patchCamera } from '@stardipper/proto';
 import type { z } from 'zod';
 import type { AreasPort } from '../areas';
+import { changed } from '../audited-change';
 import { devicesErrors } from '../devices.errors';
 import type { PageRequest } from '../paging';
 import { updateCamera } from './camera.store';
@@ -40,8 +41,9 @@ export const changeCamera =
       // The edge's own building is no place of the camera's own: it follows.
       const areaId = change.areaId === undefined ? undefined : held && held.id !== edgeArea ? held.id : null;
       await updateCamera(tx, cameraId, { name: change.name, areaId });
-      await deps.audit(tx, { ...who(caller), action: 'camera.changed', subject: cameraId, details: change });
-      return (await findCamera(tx, cameraId, 'all')) as Camera;
+      const after = (await findCamera(tx, cameraId, 'all')) as Camera;
+      await deps.audit(tx, { ...who(caller), action: 'camera.changed', subject: cameraId, ...changed(camera, after, change) });
+      return after;
     });
   };
 

@@ -2,6 +2,7 @@ import { type Audit, type Caller, type Database, inScope, isUniqueViolation, typ
 import type { Edge, patchEdge } from '@stardipper/proto';
 import type { z } from 'zod';
 import { type AreasPort, holdEdgeArea } from '../areas';
+import { changed } from '../audited-change';
 import { followEdgesFrom } from '../cameras/camera.store';
 import { devicesErrors } from '../devices.errors';
 import { signalHubs } from '../hub/hub-channel.store';
@@ -55,10 +56,12 @@ export const changeEdge =
         const area = change.areaId === undefined ? undefined : await holdEdgeArea(deps, tx, change.areaId);
         if (area && !inScope(scope, area.id)) throw devicesErrors.error('area.unknown', { areaId: change.areaId });
         if (!(await lockEdge(tx, edgeId, scope))) throw devicesErrors.error('edge.not_found', { edgeId });
+        const before = (await findEdge(tx, edgeId, 'all')) as Edge;
         await updateEdge(tx, edgeId, { name: change.name, areaId: area?.id });
         if (area) await followEdgesFrom(tx, edgeId, area, deps.holdArea);
-        await deps.audit(tx, { ...who(caller), action: 'edge.changed', subject: edgeId, details: change });
-        return (await findEdge(tx, edgeId, 'all')) as Edge;
+        const after = (await findEdge(tx, edgeId, 'all')) as Edge;
+        await deps.audit(tx, { ...who(caller), action: 'edge.changed', subject: edgeId, ...changed(before, after, change) });
+        return after;
       });
     } catch (error) {
       if (isUniqueViolation(error, 'edges_name')) throw devicesErrors.error('edge.name_taken', { name: change.name });
@@ -68,14 +71,16 @@ export const changeEdge =
 
 /** With its credentials, recorders and cameras. Calls it has not answered end as FAILED; its session is closed. Throws `edge.not_found`. */
 export const removeEdge =
-  ({ db, writeEvents, areasVisibleTo }: EdgesDeps) =>
+  ({ db, writeEvents, audit, areasVisibleTo }: EdgesDeps) =>
   async (caller: Caller, edgeId: string): Promise<void> => {
     const scope = await areasVisibleTo(caller, 'edges.write');
     await db.tenant(caller.tenantId, async (tx) => {
       if (!(await lockEdge(tx, edgeId, scope))) throw devicesErrors.error('edge.not_found', { edgeId });
       const failed = await failRpcsOf(tx, edgeId, JSON.stringify({ error: { code: 'edge.deleted' } }));
       await announceEnds(tx, writeEvents, failed);
+      const { name, areaId } = (await findEdge(tx, edgeId, 'all')) as Edge;
       await deleteEdge(tx, edgeId);
+      await audit(tx, { ...who(caller), action: 'edge.deleted', subject: edgeId, before: { name, areaId } });
       await signalHubs(tx, { kind: 'revoked', edgeId });
     });
   };

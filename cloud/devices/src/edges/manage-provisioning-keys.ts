@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Caller, type Database, inScope } from '@star/platform';
+import { type Audit, type Caller, type Database, inScope, who } from '@star/platform';
 import type { ProvisioningKey } from '@stardipper/proto';
 import { type AreasPort, holdEdgeArea } from '../areas';
 import { devicesErrors } from '../devices.errors';
@@ -10,6 +10,7 @@ import { listRefusedEdges } from './refused-edge.store';
 
 export interface ProvisioningKeysDeps extends AreasPort {
   readonly db: Database;
+  readonly audit: Audit;
 }
 
 /** The secret is in this answer and nowhere else. Throws `area.unknown`, `area.kind_unfit`. */
@@ -23,6 +24,8 @@ export const issueProvisioningKey =
       const area = await holdEdgeArea(deps, tx, areaId);
       if (!inScope(scope, area.id)) throw devicesErrors.error('area.unknown', { areaId });
       const key = { id: randomUUID(), tenantId, areaId: area.id, key: randomText(20), secretHash: hashSecret(secret) };
+      // Neither the key nor its secret: who reads the log must not make boxes.
+      await deps.audit(tx, { ...who(caller), action: 'provisioning_key.created', subject: key.id, after: { areaId: area.id } });
       return insertProvisioningKey(tx, key);
     });
     return { ...stored, secret };
@@ -37,11 +40,14 @@ export const readProvisioningKeys =
 
 /** Boxes that have registered with it stay. Throws `provisioning_key.not_found`. */
 export const removeProvisioningKey =
-  ({ db, areasVisibleTo }: ProvisioningKeysDeps) =>
+  ({ db, audit, areasVisibleTo }: ProvisioningKeysDeps) =>
   async (caller: Caller, id: string): Promise<void> => {
     const scope = await areasVisibleTo(caller, 'edges.write');
-    if (!(await db.tenant(caller.tenantId, (tx) => deleteProvisioningKey(tx, id, scope))))
-      throw devicesErrors.error('provisioning_key.not_found', { id });
+    await db.tenant(caller.tenantId, async (tx) => {
+      const deleted = await deleteProvisioningKey(tx, id, scope);
+      if (!deleted) throw devicesErrors.error('provisioning_key.not_found', { id });
+      await audit(tx, { ...who(caller), action: 'provisioning_key.deleted', subject: id, before: { areaId: deleted.areaId } });
+    });
   };
 
 /** Boxes that were turned away, latest first; there are never more than one page. */

@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { AppError, type Database, isUniqueViolation, type LimitsOf, type Log, requireRoom, type WriteEvent } from '@star/platform';
+import {
+  AppError,
+  type Audit,
+  type Database,
+  isUniqueViolation,
+  type LimitsOf,
+  type Log,
+  requireRoom,
+  type WriteEvent,
+} from '@star/platform';
 import { z } from 'zod';
 import { type AreasPort, holdEdgeArea } from '../areas';
 import { requireOpenCustomer } from '../customers/follow-tenant';
@@ -15,6 +24,7 @@ export interface ProvisionDeps extends AreasPort {
   readonly limitsOf: LimitsOf;
   readonly db: Database;
   readonly writeEvent: WriteEvent;
+  readonly audit: Audit;
   readonly log: Log;
 }
 
@@ -86,6 +96,16 @@ export const provisionEdge =
           key: edge.id,
           tenantId: edge.tenantId,
           message: { edgeId: edge.id, name: edge.name, areaId: edge.areaId },
+        });
+        // As programs with an API key are named: a box is no user.
+        await deps.audit(tx, {
+          tenantId,
+          userId: edge.id,
+          username: `edge:${name}`,
+          action: 'edge.registered',
+          subject: edge.id,
+          after: { name, areaId: edge.areaId },
+          details: { provisioningKeyId: key.id },
         });
         await forgetRefusal(tx, tenantId, name);
         return edge;

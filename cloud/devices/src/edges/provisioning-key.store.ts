@@ -44,16 +44,18 @@ export async function listProvisioningKeys(
   return pageOf(rows, limit, item);
 }
 
-export async function deleteProvisioningKey(tx: Tx, id: string, scope: AreaScope): Promise<boolean> {
-  const sql = 'DELETE FROM devices.provisioning_keys WHERE id = $1 AND ($2::uuid[] IS NULL OR area_id = ANY ($2))';
-  return (await tx.execute(sql, [id, scopeIds(scope)])) > 0;
+/** As it was; undefined when the tenant has none such within the scope. */
+export async function deleteProvisioningKey(tx: Tx, id: string, scope: AreaScope): Promise<ProvisioningKey | undefined> {
+  const sql = 'DELETE FROM devices.provisioning_keys WHERE id = $1 AND ($2::uuid[] IS NULL OR area_id = ANY ($2)) RETURNING *';
+  const [row] = await tx.query<KeyRow>(sql, [id, scopeIds(scope)]);
+  return row && item(row);
 }
 
 /** Whose key it is, across tenants: a box that registers has nothing else to show. */
 export async function findProvisioningKey(
   tx: Tx,
   key: string,
-): Promise<{ tenantId: string; areaId: string; secretHash: Buffer } | undefined> {
+): Promise<{ id: string; tenantId: string; areaId: string; secretHash: Buffer } | undefined> {
   const [row] = await tx.query<KeyRow>('SELECT * FROM devices.provisioning_keys WHERE key = $1', [key]);
-  return row && { tenantId: row.tenant_id, areaId: row.area_id, secretHash: row.secret_hash };
+  return row && { id: row.id, tenantId: row.tenant_id, areaId: row.area_id, secretHash: row.secret_hash };
 }

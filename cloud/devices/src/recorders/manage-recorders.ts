@@ -1,8 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { type Caller, type Database, isForeignKeyViolation, isUniqueViolation, type SecretBox, type Tx } from '@star/platform';
+import {
+  type Audit,
+  type Caller,
+  type Database,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  type SecretBox,
+  type Tx,
+  who,
+} from '@star/platform';
 import { type createRecorder, type patchRecorder, type Recorder, recorderAttributePrefix } from '@stardipper/proto';
 import type { z } from 'zod';
 import type { AreasPort } from '../areas';
+import { changed } from '../audited-change';
 import { devicesErrors } from '../devices.errors';
 import { edgeExists } from '../edges/edge.store';
 import { signalHubs } from '../hub/hub-channel.store';
@@ -14,6 +24,7 @@ import { shownRecorder } from './shown-recorder';
 export interface RecordersDeps extends Pick<AreasPort, 'areasVisibleTo'> {
   readonly db: Database;
   readonly secrets: SecretBox;
+  readonly audit: Audit;
 }
 
 /** The box hears of it when the transaction commits, if it is connected, and otherwise when it asks on its return. */
@@ -36,9 +47,25 @@ function outward(error: unknown, name: string | undefined, edgeId?: string): unk
   return error;
 }
 
+/** What the audit log may say of a recorder: no password, nor one that somebody wrote into the address. */
+function told(row: store.RecorderRow) {
+  const baseUrl = new URL(row.base_url);
+  baseUrl.username = '';
+  baseUrl.password = '';
+  return {
+    name: row.name,
+    kind: row.kind,
+    baseUrl: baseUrl.href,
+    username: row.username,
+    maxSessions: row.max_sessions,
+    timeMode: row.time_mode,
+    timeZone: row.time_zone,
+  };
+}
+
 /** Throws `edge.not_found`, `recorder.name_taken`, `recorder.time_zone_unknown`. */
 export const addRecorder =
-  ({ db, secrets, areasVisibleTo }: RecordersDeps) =>
+  ({ db, secrets, audit, areasVisibleTo }: RecordersDeps) =>
   async (caller: Caller, edgeId: string, input: z.infer<typeof createRecorder>): Promise<Recorder> => {
     const { tenantId } = caller;
     const scope = await areasVisibleTo(caller, 'edges.write');
@@ -55,6 +82,7 @@ export const addRecorder =
           { ...settings, passwordSealed: secrets.seal(password, id) },
         );
         await tellEdge(tx, edgeId, id);
+        await audit(tx, { ...who(caller), action: 'recorder.created', subject: id, after: told(row), details: { edgeId } });
         return shownRecorder(row);
       });
     } catch (error) {
@@ -64,7 +92,7 @@ export const addRecorder =
 
 /** Throws `recorder.not_found`, `recorder.name_taken`, `recorder.time_zone_unknown`. */
 export const changeRecorder =
-  ({ db, secrets, areasVisibleTo }: RecordersDeps) =>
+  ({ db, secrets, audit, areasVisibleTo }: RecordersDeps) =>
   async (caller: Caller, recorderId: string, input: z.infer<typeof patchRecorder>): Promise<Recorder> => {
     const { tenantId } = caller;
     const scope = await areasVisibleTo(caller, 'edges.write');
@@ -72,11 +100,15 @@ export const changeRecorder =
     const { password, ...settings } = input;
     try {
       return await db.tenant(tenantId, async (tx) => {
-        if (!(await store.findRecorder(tx, recorderId, scope))) throw devicesErrors.error('recorder.not_found', { recorderId });
+        const before = await store.findRecorder(tx, recorderId, scope);
+        if (!before) throw devicesErrors.error('recorder.not_found', { recorderId });
         const sealed = password === undefined ? {} : { passwordSealed: secrets.seal(password, recorderId) };
         const row = await store.updateRecorder(tx, recorderId, { ...settings, ...sealed });
         if (!row) throw devicesErrors.error('recorder.not_found', { recorderId });
         await tellEdge(tx, row.edge_id, recorderId);
+        const details = { edgeId: row.edge_id, ...(password === undefined ? {} : { passwordChanged: true }) };
+        const change = changed(told(before), told(row), settings);
+        await audit(tx, { ...who(caller), action: 'recorder.changed', subject: recorderId, ...change, details });
         return shownRecorder(row);
       });
     } catch (error) {
@@ -86,14 +118,16 @@ export const changeRecorder =
 
 /** With its cameras; the box is told to forget it. Throws `recorder.not_found`. */
 export const removeRecorder =
-  ({ db, areasVisibleTo }: RecordersDeps) =>
+  ({ db, audit, areasVisibleTo }: RecordersDeps) =>
   async (caller: Caller, recorderId: string): Promise<void> => {
     const scope = await areasVisibleTo(caller, 'edges.write');
     await db.tenant(caller.tenantId, async (tx) => {
-      if (!(await store.findRecorder(tx, recorderId, scope))) throw devicesErrors.error('recorder.not_found', { recorderId });
+      const recorder = await store.findRecorder(tx, recorderId, scope);
+      if (!recorder) throw devicesErrors.error('recorder.not_found', { recorderId });
       const edgeId = await store.deleteRecorder(tx, recorderId);
       if (edgeId === undefined) throw devicesErrors.error('recorder.not_found', { recorderId });
       await tellEdge(tx, edgeId, recorderId);
+      await audit(tx, { ...who(caller), action: 'recorder.deleted', subject: recorderId, before: told(recorder), details: { edgeId } });
     });
   };
 
