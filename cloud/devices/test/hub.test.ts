@@ -62,6 +62,7 @@ describe('logging in', () => {
       bus: world.bus,
       writeEvent: async () => {},
       writeEvents: async () => {},
+      audit: async () => {},
       log: silent,
       limitsOf: limitsByDefault,
       holdArea: async () => undefined,

@@ -312,9 +312,9 @@ describe('settings', () => {
     expect(history.body.items.map((each: { version: number }) => each.version)).toEqual([2, 1]);
     expect((await request('GET', '/settings', { token: other.token })).body.version).toBe(1);
     const [line] = await world.database.db.tenant(id, (tx) =>
-      tx.query<{ details: unknown }>("SELECT details FROM tenants.audit_log WHERE action = 'settings.changed'"),
+      tx.query("SELECT before, after, details FROM tenants.audit_log WHERE action = 'settings.changed'"),
     );
-    expect(line?.details).toEqual({ version: 2, before: { timeZone: 'Asia/Shanghai' }, after: { timeZone: 'Asia/Urumqi' } });
+    expect(line).toEqual({ before: { timeZone: 'Asia/Shanghai' }, after: { timeZone: 'Asia/Urumqi' }, details: { version: 2 } });
   });
 
   it('changed by two at once: one wins, the other hears which version there is', async () => {

@@ -132,7 +132,8 @@ it('change: name, roles, second factor, disabled and enabled again', async () =>
   const log = await request(east.token, 'GET', '/audit?action=user.changed');
   expect(log.body.items[1]).toMatchObject({
     subject: id,
-    details: { before: { roles: ['viewer'] }, after: { roles: ['operator', 'auditor'] } },
+    before: { roles: ['viewer'] },
+    after: { roles: ['operator', 'auditor'] },
   });
 });
 

@@ -29,6 +29,9 @@ const attributesOf = (row: store.AssignedRow): SoftwareAttributes => ({
   sw_tag: softwareTag(row),
 });
 
+/** What the audit log says of a package. */
+const told = ({ id, title, version }: Pick<store.AssignedRow, 'id' | 'title' | 'version'>) => ({ packageId: id, title, version });
+
 /** Edges that are connected hear of it when the transaction commits, the others when they ask on their return. */
 const tellEdges = (tx: Tx, tenantId: string) => signalHubs(tx, { kind: 'tenantAttributes', tenantId, keys: [...softwareAttributeKeys] });
 
@@ -41,13 +44,14 @@ export const assignSoftware =
       await store.lockAssignment(tx, tenantId);
       const row = await lockPackage(tx, packageId);
       if (!row) throw devicesErrors.error('software.not_found', { packageId });
-      if ((await store.findAssignment(tx))?.id !== packageId) {
+      const before = await store.findAssignment(tx);
+      if (before?.id !== packageId) {
         await store.saveAssignment(tx, tenantId, packageId);
         const assigned = (await store.findAssignment(tx)) as store.AssignedRow;
         await store.queueEdges(tx, 'all', attributesOf(assigned));
         await tellEdges(tx, tenantId);
-        const { title, version } = row;
-        await audit(tx, { ...who(caller), action: 'software.assigned', subject: packageId, details: { title, version } });
+        const change = { ...(before && { before: told(before) }), after: told(row) };
+        await audit(tx, { ...who(caller), action: 'software.assigned', subject: packageId, ...change });
       }
       return shownAssignment(tx);
     });
@@ -63,7 +67,7 @@ export const unassignSoftware =
       await store.endAssignment(tx);
       await store.releaseEdges(tx);
       await tellEdges(tx, caller.tenantId);
-      await audit(tx, { ...who(caller), action: 'software.unassigned', subject: assigned.id });
+      await audit(tx, { ...who(caller), action: 'software.unassigned', subject: assigned.id, before: told(assigned) });
     });
 
 /** In the transaction that makes an edge: it is to have what the tenant's others are to have. */

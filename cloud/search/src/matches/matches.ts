@@ -38,9 +38,11 @@ export const setVerdict =
     if (!found) throw searchError('search.match_not_found', { matchId });
     await deps.database.tenant(tenantId, async (tx) => {
       if (!(await lockSearch(tx, searchId))) throw searchError('search.not_found', { searchId });
+      const [before] = await verdictsOf(tx, searchId, [matchId]);
       await writeVerdict(tx, tenantId, searchId, matchId, verdict, userId);
       await logMatches(tx, tenantId, searchId, await announceChange(tx, searchId), [matchId]);
-      await deps.audit(tx, { ...who(caller), action: 'match.judged', subject: matchId, details: { searchId, verdict } });
+      const change = { before: { verdict: before?.verdict ?? 'unreviewed' }, after: { verdict }, details: { searchId } };
+      await deps.audit(tx, { ...who(caller), action: 'match.judged', subject: matchId, ...change });
     });
     return (await showMatches(deps, caller, searchId, [found]))[0] as Match;
   };

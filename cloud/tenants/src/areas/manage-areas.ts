@@ -73,7 +73,12 @@ export const createArea =
       if ((await countAreas(tx, caller.tenantId)) >= maxAreas) throw tenantError('area.too_many', { max: maxAreas });
       const id = randomUUID();
       const row = await insertArea(tx, caller.tenantId, { ...input, id, path: pathBelow(above, id) });
-      await recordAudit(tx, { ...who(caller), action: 'area.created', subject: id, details: { kind: row.kind, parentId: row.parent_id } });
+      await recordAudit(tx, {
+        ...who(caller),
+        action: 'area.created',
+        subject: id,
+        after: { kind: row.kind, name: row.name, parentId: row.parent_id },
+      });
       return shownArea(row);
     });
 
@@ -84,7 +89,13 @@ export const renameArea =
     change(deps, caller, async (writing) => {
       const row = await ownArea(writing, areaId);
       await renameAreaRow(writing.tx, areaId, name);
-      await recordAudit(writing.tx, { ...who(caller), action: 'area.renamed', subject: areaId, details: { from: row.name, to: name } });
+      await recordAudit(writing.tx, {
+        ...who(caller),
+        action: 'area.renamed',
+        subject: areaId,
+        before: { name: row.name },
+        after: { name },
+      });
       return shownArea({ ...row, name });
     });
 
@@ -102,7 +113,8 @@ export const moveArea =
       if (idsOf(above).includes(areaId)) throw tenantError('area.cycle', { areaId, parentId });
       await requireDepth(writing, row, above);
       await hangUnder(tx, caller.tenantId, row, above);
-      await recordAudit(tx, { ...who(caller), action: 'area.moved', subject: areaId, details: { from: row.parent_id, to: parentId } });
+      const moved = { before: { parentId: row.parent_id }, after: { parentId } };
+      await recordAudit(tx, { ...who(caller), action: 'area.moved', subject: areaId, ...moved });
       return shownArea({ ...row, parent_id: parentId });
     });
 

@@ -31,10 +31,11 @@ async function changeIn(deps: WithSagas, tx: Tx, caller: Caller, tenantId: strin
   if (!from.includes(row.state)) throw tenantError('tenant.wrong_state', { state: row.state });
   await writeTenantState(tx, tenantId, { state: to, reason: reason ?? null, deleteAfter: deleteAfter ?? null, at: deps.now() });
   await deps.writeEvent(tx, { topic: 'tenant.updated.v1', key: tenantId, tenantId, message: { tenantId, name: row.name, state: to } });
-  const details = { before: row.state, after: to, ...(reason ? { reason } : {}), ...(deleteAfter ? { deleteAfter } : {}) };
+  const after = { state: to, ...(deleteAfter ? { deleteAfter } : {}) };
+  const told = { before: { state: row.state }, after, ...(reason ? { reason } : {}) };
   // In the provider's log, and in the tenant's own, whose people will ask why nothing works.
   for (const log of new Set([caller.tenantId, tenantId]))
-    await deps.audit(tx, { ...who(caller), tenantId: log, action, subject: tenantId, details });
+    await deps.audit(tx, { ...who(caller), tenantId: log, action, subject: tenantId, ...told });
 }
 
 export const enableTenant = (deps: WithSagas) => (caller: Caller, tenantId: string) =>

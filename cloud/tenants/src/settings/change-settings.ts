@@ -50,9 +50,9 @@ export const changeSettings =
         message: { tenantId, version: version + 1, settingsJson: JSON.stringify(input.settings) },
       });
       const of = (settings: TenantSettings) => Object.fromEntries(changed.map((part) => [part, settings[part]]));
-      const details = { version: version + 1, before: of(before), after: of(input.settings) };
+      const change = { before: of(before), after: of(input.settings), details: { version: version + 1 } };
       for (const log of new Set([caller.tenantId, tenantId]))
-        await deps.audit(tx, { ...who(caller), tenantId: log, action: 'settings.changed', subject: tenantId, details });
+        await deps.audit(tx, { ...who(caller), tenantId: log, action: 'settings.changed', subject: tenantId, ...change });
     });
     await deps.cache.invalidate(tenantId, 'settings');
     return readSettings(deps)(tenantId, mayChange);

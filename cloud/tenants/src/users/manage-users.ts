@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { type Caller, identityErrors, type Tx, type User, who } from '@star/platform';
+import { type AuditEntry, type Caller, identityErrors, type Tx, type User, who } from '@star/platform';
 import type { ChangeUser, CreatedUser, CreateUser, Page, User as ShownUser } from '@stardipper/proto';
 import { recordAudit } from '../audit';
 import type { TenantsDeps } from '../deps';
@@ -23,13 +23,13 @@ export const manageUsers = (deps: TenantsDeps) => {
     caller: Caller,
     userId: string,
     action: string,
-    work: (user: User, tx: Tx, tell: (details: Record<string, unknown>) => Promise<void>) => Promise<T>,
+    work: (user: User, tx: Tx, tell: (what: Pick<AuditEntry, 'before' | 'after'>) => Promise<void>) => Promise<T>,
   ): Promise<T> =>
     deps.database.tenant(caller.tenantId, async (tx) => {
       const user = await find(caller, userId, tx);
       checkReach(caller, user.roles);
-      const tell = (details: Record<string, unknown>) =>
-        recordAudit(tx, { ...who(caller), action, subject: userId, details: { username: user.username, ...details } });
+      const tell = (what: Pick<AuditEntry, 'before' | 'after'>) =>
+        recordAudit(tx, { ...who(caller), action, subject: userId, details: { username: user.username }, ...what });
       return work(user, tx, tell);
     });
 
@@ -114,7 +114,7 @@ export const manageUsers = (deps: TenantsDeps) => {
     deleteUser: (caller: Caller, userId: string): Promise<void> =>
       changeEndingTokens(caller, userId, 'user.deleted', async (user, tx, tell) => {
         await checkAdminLeft(tx, identity, user, undefined);
-        await tell({ roles: user.roles });
+        await tell({ before: { roles: user.roles } });
         await identity.deleteUser(userId, tx);
       }),
   };
