@@ -100,7 +100,7 @@ export const changeRecorder =
     const { password, ...settings } = input;
     try {
       return await db.tenant(tenantId, async (tx) => {
-        const before = await store.findRecorder(tx, recorderId, scope);
+        const before = await store.findRecorder(tx, recorderId, scope, true);
         if (!before) throw devicesErrors.error('recorder.not_found', { recorderId });
         const sealed = password === undefined ? {} : { passwordSealed: secrets.seal(password, recorderId) };
         const row = await store.updateRecorder(tx, recorderId, { ...settings, ...sealed });
@@ -122,7 +122,7 @@ export const removeRecorder =
   async (caller: Caller, recorderId: string): Promise<void> => {
     const scope = await areasVisibleTo(caller, 'edges.write');
     await db.tenant(caller.tenantId, async (tx) => {
-      const recorder = await store.findRecorder(tx, recorderId, scope);
+      const recorder = await store.findRecorder(tx, recorderId, scope, true);
       if (!recorder) throw devicesErrors.error('recorder.not_found', { recorderId });
       const edgeId = await store.deleteRecorder(tx, recorderId);
       if (edgeId === undefined) throw devicesErrors.error('recorder.not_found', { recorderId });

@@ -82,11 +82,11 @@ export async function updateRecorder(tx: Tx, id: string, settings: Partial<Recor
   return row;
 }
 
-/** One whose edge is within the scope. */
-export async function findRecorder(tx: Tx, id: string, scope: AreaScope): Promise<RecorderRow | undefined> {
+/** One whose edge is within the scope. @param lock nobody else changes it until the transaction ends */
+export async function findRecorder(tx: Tx, id: string, scope: AreaScope, lock = false): Promise<RecorderRow | undefined> {
   const [row] = await tx.query<RecorderRow>(
     `SELECT ${recorderColumns} FROM devices.recorders r JOIN devices.edges e ON e.id = r.edge_id
-     WHERE r.id = $1 AND ($2::uuid[] IS NULL OR e.area_id = ANY ($2))`,
+     WHERE r.id = $1 AND ($2::uuid[] IS NULL OR e.area_id = ANY ($2)) ${lock ? 'FOR UPDATE OF r' : ''}`,
     [id, scopeIds(scope)],
   );
   return row;
