@@ -171,6 +171,12 @@ describe('recorders and cameras', () => {
       body: { code: 'recorder.time_zone_unknown' },
     });
     expect((await call('POST', `/edges/${edge.id}/recorders`, { ...recorderBody, name: 'y', extra: 1 })).status).toBe(400);
+    // An address is shown; a log-in in it would be, too.
+    for (const baseUrl of ['http://admin:secret@10.0.0.2', 'http://admin@10.0.0.2', 'ftp://10.0.0.2', '10.0.0.2', ''])
+      expect([baseUrl, await call('POST', `/edges/${edge.id}/recorders`, { ...recorderBody, name: 'z', baseUrl })]).toMatchObject([
+        baseUrl,
+        { status: 400, body: { errors: [{ pointer: '/baseUrl' }] } },
+      ]);
     expect(await call('PATCH', `/recorders/${made.body.id}`, { maxSessions: 4 })).toMatchObject({
       status: 200,
       body: { maxSessions: 4, name: 'Lobby' },

@@ -227,9 +227,9 @@ it('a box that registers is recorded by its name, with the key that let it in', 
 
 it('what is changed of boxes and recorders is there as it was and as it is, and never a password', async () => {
   const { edgeId } = east.ids;
-  const recorder = { name: another('recorder'), baseUrl: 'http://me:hidden-one@x.invalid/', username: 'x', password: 'hidden-two' };
+  const recorder = { name: another('recorder'), baseUrl: 'http://x.invalid/', username: 'x', password: 'hidden-one' };
   const { id } = await inEast('POST', `/edges/${edgeId}/recorders`, recorder);
-  await inEast('PATCH', `/recorders/${id}`, { maxSessions: 3, password: 'hidden-three' });
+  await inEast('PATCH', `/recorders/${id}`, { maxSessions: 3, password: 'hidden-two' });
   await inEast('DELETE', `/recorders/${id}`);
   const lines = (await linesOf(east.tenantId)).filter((line) => line.subject === id);
   expect(lines).toMatchObject([

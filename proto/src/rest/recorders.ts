@@ -1,10 +1,16 @@
 import { z } from 'zod';
 import { id, name, time } from './scalars';
 
+/** Without a log-in in it: addresses are shown to everybody who sees the box, passwords to nobody. */
+const baseUrl = z
+  .url({ protocol: /^https?$/ })
+  .max(512)
+  .refine((text) => !URL.canParse(text) || (new URL(text).username === '' && new URL(text).password === ''));
+
 export const createRecorder = z.strictObject({
   name,
   kind: z.enum(['isapi']).default('isapi'),
-  baseUrl: z.url().max(512),
+  baseUrl,
   username: z.string().min(1).max(64),
   password: z.string().min(1).max(128),
   maxSessions: z.int().min(1).max(32).default(1),

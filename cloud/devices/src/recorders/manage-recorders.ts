@@ -47,21 +47,16 @@ function outward(error: unknown, name: string | undefined, edgeId?: string): unk
   return error;
 }
 
-/** What the audit log may say of a recorder: no password, nor one that somebody wrote into the address. */
-function told(row: store.RecorderRow) {
-  const baseUrl = new URL(row.base_url);
-  baseUrl.username = '';
-  baseUrl.password = '';
-  return {
-    name: row.name,
-    kind: row.kind,
-    baseUrl: baseUrl.href,
-    username: row.username,
-    maxSessions: row.max_sessions,
-    timeMode: row.time_mode,
-    timeZone: row.time_zone,
-  };
-}
+/** What the audit log may say of a recorder: all but its password. */
+const told = (row: store.RecorderRow) => ({
+  name: row.name,
+  kind: row.kind,
+  baseUrl: row.base_url,
+  username: row.username,
+  maxSessions: row.max_sessions,
+  timeMode: row.time_mode,
+  timeZone: row.time_zone,
+});
 
 /** Throws `edge.not_found`, `recorder.name_taken`, `recorder.time_zone_unknown`. */
 export const addRecorder =
