@@ -48,6 +48,7 @@ const forgetRequest = z.object({
     .array(z.object({ packId: id, threshold: z.number().min(0).max(1), embeddings: z.array(z.instanceof(Buffer)).min(1).max(64) }))
     .max(64),
 });
+const footageRequest = z.object({ cameraId: id, beforeMs: moment });
 const photoRequest = z.object({ packId: z.string(), image: z.instanceof(Buffer).refine((b) => b.length > 0) });
 
 function parse<T>(schema: z.ZodType<T>, request: unknown): T {
@@ -105,6 +106,11 @@ export function mizarService(deps: MizarServiceDeps): mizar.MizarServiceServer {
     forgetFaces: unary(async (request: mizar.ForgetFacesRequest): Promise<mizar.ForgetFacesResponse> => {
       const { packs } = parse(forgetRequest, request);
       return { sightings: await deps.index.forget(packs.map(toPackFaces)) };
+    }),
+    listIndexedCameras: unary((): mizar.ListIndexedCamerasResponse => ({ cameras: deps.index.cameras() })),
+    forgetFootage: unary(async (request: mizar.ForgetFootageRequest): Promise<mizar.ForgetFootageResponse> => {
+      const { cameraId, beforeMs } = parse(footageRequest, request);
+      return { days: await deps.index.forgetFootage(cameraId, beforeMs) };
     }),
     readCrop: unary(async ({ sightingId }: mizar.ReadCropRequest): Promise<mizar.ReadCropResponse> => {
       return { jpeg: Buffer.from(await deps.index.readCrop(String(sightingId))) };

@@ -4,11 +4,23 @@ import type { DatabaseSync } from 'node:sqlite';
 import { emptyLog, inTransaction, isDiskFull, openSqlite } from '@dipper/platform';
 import { mizarErrors } from '../mizar.errors';
 import { appendDurably } from './append-file';
-import { deleteFile, filesOfPack, forgetInFile, overdueFiles, type PackFaces, withdrawFile, withdrawnFiles } from './forget.store';
+import {
+  deleteFile,
+  filesBefore,
+  filesOfPack,
+  forgetInFile,
+  type IndexedCamera,
+  indexedCameras,
+  overdueFiles,
+  type PackFaces,
+  withdrawFile,
+  withdrawnFiles,
+} from './forget.store';
 import { migrations } from './migrations';
 import { readExactly } from './read-exactly';
-import { cropPath, cutSpans, DAY_MS, recoverFiles, vectorPath } from './recover.store';
-import { type NewSighting, type StoredSighting, sightingId } from './sighting';
+import { cropPath, cutSpans, recoverFiles, vectorPath } from './recover.store';
+import { type DayFile, type DayPart, dayFile, insertSightings, splitByDay } from './segment-days.store';
+import type { NewSighting, StoredSighting } from './sighting';
 
 export interface CoveredSpan {
   readonly fromMs: number;
@@ -106,8 +118,23 @@ export class FaceIndex {
     return gone.length;
   }
 
+  /** Every camera of which something still counts as looked at. */
+  cameras(): IndexedCamera[] {
+    return indexedCameras(this.db);
+  }
+
+  /**
+   * The camera's days that ended by `before`, of every pack, go as those that `expire` finds too old. Answers how many
+   * counted as looked at until now.
+   */
+  async forgetFootage(cameraId: string, before: number): Promise<number> {
+    const files = filesBefore(this.db, cameraId, before);
+    for (const file of files) await this.alone(() => withdrawFile(this.db, file, this.now()));
+    return files.length;
+  }
+
   private async write(segment: IndexedSegment, counters: Counters): Promise<void> {
-    const parts = splitByDay(segment).map((day) => ({ ...day, ...this.fileFor(segment, day.day) }));
+    const parts = splitByDay(segment).map((day) => ({ ...day, ...dayFile(this.db, segment, day.day, this.now()) }));
     try {
       for (const part of parts) {
         if (part.sightings.length === 0) continue;
@@ -125,31 +152,11 @@ export class FaceIndex {
     }
   }
 
-  /** The day's file and its committed ends; a new one gets the next number, which counts only once committed. */
-  private fileFor(segment: IndexedSegment, day: number): DayFile {
-    const known = this.db
-      .prepare('SELECT file_id, vector_rows, crop_bytes, dimension FROM files WHERE camera_id = ? AND pack_id = ? AND day = ?')
-      .get(segment.cameraId, segment.packId, day) as
-      | { file_id: number; vector_rows: number; crop_bytes: number; dimension: number }
-      | undefined;
-    if (known && known.dimension !== segment.dimension)
-      throw mizarErrors.packMismatch(`${segment.packId}/${segment.dimension}`, `${segment.packId}/${known.dimension}`);
-    if (known) return { fileId: known.file_id, rows: known.vector_rows, cropBytes: known.crop_bytes };
-    // Inserted before its bytes are written: the number must not be given to another, also when this write fails.
-    const added = this.db
-      .prepare(
-        `INSERT INTO files (camera_id, pack_id, dimension, day, vector_rows, crop_bytes, first_indexed_ms, last_indexed_ms)
-         VALUES (?, ?, ?, ?, 0, 0, ?, ?)`,
-      )
-      .run(segment.cameraId, segment.packId, segment.dimension, day, this.now(), this.now());
-    return { fileId: Number(added.lastInsertRowid), rows: 0, cropBytes: 0 };
-  }
-
   private commit(segment: IndexedSegment, parts: readonly (DayPart & DayFile)[], counters: Counters): void {
     const { db } = this;
     cutSpans(db, segment.cameraId, segment.packId, segment.fromMs, segment.toMs);
     for (const part of parts) {
-      db.prepare('UPDATE files SET last_indexed_ms = ? WHERE file_id = ?').run(this.now(), part.fileId);
+      db.prepare('UPDATE files SET withdrawn_at_ms = NULL WHERE file_id = ?').run(part.fileId);
       db.prepare('DELETE FROM sightings WHERE file_id = ? AND at_ms >= ? AND at_ms < ?').run(part.fileId, part.fromMs, part.toMs);
       // Their rows stay in the file, but nothing reads them any more.
       db.prepare('DELETE FROM chunks WHERE file_id = ? AND from_ms >= ? AND to_ms <= ?').run(part.fileId, part.fromMs, part.toMs);
@@ -251,19 +258,6 @@ export class FaceIndex {
   }
 }
 
-interface DayFile {
-  readonly fileId: number;
-  readonly rows: number;
-  readonly cropBytes: number;
-}
-
-interface DayPart {
-  readonly day: number;
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly sightings: readonly NewSighting[];
-}
-
 interface SightingRow {
   sighting_id: Uint8Array;
   at_ms: number;
@@ -285,29 +279,6 @@ function toSighting(row: SightingRow): StoredSighting {
     frameWidth: row.frame_width,
     frameHeight: row.frame_height,
   };
-}
-
-/** A segment over midnight goes into two files. */
-function splitByDay(segment: IndexedSegment): DayPart[] {
-  const parts: DayPart[] = [];
-  for (let day = Math.floor(segment.fromMs / DAY_MS); day * DAY_MS < segment.toMs; day++) {
-    const fromMs = Math.max(segment.fromMs, day * DAY_MS);
-    const toMs = Math.min(segment.toMs, (day + 1) * DAY_MS);
-    parts.push({ day, fromMs, toMs, sightings: segment.sightings.filter((s) => s.atMs >= fromMs && s.atMs < toMs) });
-  }
-  return parts;
-}
-
-/** Returns the bytes of their crops. Two boxes of one frame that round to the same pixels are one sighting. */
-function insertSightings(db: DatabaseSync, segment: IndexedSegment, part: DayPart & DayFile): number {
-  const insert = db.prepare('INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sighting_id) DO NOTHING');
-  let offset = part.cropBytes;
-  part.sightings.forEach((s, i) => {
-    const id = sightingId(segment.cameraId, segment.packId, s.atMs, s.box);
-    insert.run(part.fileId, part.rows + i, id, s.atMs, ...s.box, segment.frameWidth, segment.frameHeight, s.quality, offset, s.crop.length);
-    offset += s.crop.length;
-  });
-  return offset - part.cropBytes;
 }
 
 async function readFile(path: string, offset: number, into: Uint8Array): Promise<void> {

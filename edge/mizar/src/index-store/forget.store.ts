@@ -106,9 +106,32 @@ export const overdueFiles = (db: DatabaseSync, before: number, limit: number): I
   db
     .prepare(
       `SELECT file_id, camera_id, pack_id, dimension, day, vector_rows FROM files
-       WHERE first_indexed_ms <= ? AND (withdrawn_at_ms IS NULL OR last_indexed_ms > withdrawn_at_ms) ORDER BY first_indexed_ms LIMIT ?`,
+       WHERE first_indexed_ms <= ? AND withdrawn_at_ms IS NULL ORDER BY first_indexed_ms LIMIT ?`,
     )
     .all(before, limit) as unknown as IndexFile[];
+
+export interface IndexedCamera {
+  readonly cameraId: string;
+  /** Where its oldest UTC day begins that still counts as looked at, with whichever pack. */
+  readonly oldestMs: number;
+}
+
+export const indexedCameras = (db: DatabaseSync): IndexedCamera[] =>
+  (
+    db.prepare('SELECT camera_id, min(day) AS day FROM files WHERE withdrawn_at_ms IS NULL GROUP BY camera_id').all() as unknown as {
+      camera_id: string;
+      day: number;
+    }[]
+  ).map(({ camera_id, day }) => ({ cameraId: camera_id, oldestMs: day * DAY_MS }));
+
+/** The camera's days that ended by `before` and still count as looked at. */
+export const filesBefore = (db: DatabaseSync, cameraId: string, before: number): IndexFile[] =>
+  db
+    .prepare(
+      `SELECT file_id, camera_id, pack_id, dimension, day, vector_rows FROM files
+       WHERE camera_id = ? AND day < ? AND withdrawn_at_ms IS NULL ORDER BY day`,
+    )
+    .all(cameraId, Math.floor(before / DAY_MS)) as unknown as IndexFile[];
 
 /** The day counts as not looked at from now on; its sightings stay for whoever has already asked. */
 export function withdrawFile(db: DatabaseSync, file: IndexFile, now: number): void {
@@ -123,7 +146,7 @@ export const withdrawnFiles = (db: DatabaseSync, now: number, limit: number): In
   db
     .prepare(
       `SELECT file_id, camera_id, pack_id, dimension, day, vector_rows FROM files
-       WHERE withdrawn_at_ms <= ? AND last_indexed_ms <= withdrawn_at_ms ORDER BY withdrawn_at_ms LIMIT ?`,
+       WHERE withdrawn_at_ms <= ? ORDER BY withdrawn_at_ms LIMIT ?`,
     )
     .all(now - WITHDRAWN_FOR_MS, limit) as unknown as IndexFile[];
 

@@ -63,4 +63,10 @@ export const migrations = [
   UPDATE files SET first_indexed_ms = day * 86400000, last_indexed_ms = day * 86400000;
   CREATE INDEX files_by_age ON files (first_indexed_ms);
   `,
+  `
+  -- A day that is indexed again is withdrawn no more. Told by comparing two times before, which a clock that was set back
+  -- made wrong: its sightings went and its coverage stayed.
+  UPDATE files SET withdrawn_at_ms = NULL WHERE last_indexed_ms > withdrawn_at_ms;
+  ALTER TABLE files DROP COLUMN last_indexed_ms;
+  `,
 ];
