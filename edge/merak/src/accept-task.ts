@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, inTransaction } from '@dipper/platform';
 import { type CreateTaskParams, type CreateTaskReply, cancelTaskParams, createTaskParams } from '@stardipper/proto';
+import type { CameraChannels } from './camera-channels.store';
 import { fieldMalformed, isDiskFull, noSpace, taskConflict, taskExpired, taskMalformed, tooManyTasks } from './merak.errors';
 import { contentHash } from './task';
 import type { TaskStore } from './task.store';
@@ -8,6 +9,7 @@ import type { TaskStore } from './task.store';
 export interface AcceptDeps {
   readonly db: DatabaseSync;
   readonly tasks: TaskStore;
+  readonly channels: CameraChannels;
   readonly clock: Clock;
   readonly maxTasks: number;
   /** False while the disk is too full to take on work. */
@@ -17,10 +19,10 @@ export interface AcceptDeps {
 }
 
 /**
- * Takes a task: one durable row, and nothing else. A repeat is accepted again; throws task.malformed,
+ * Takes a task: it and its cameras are written down, and nothing else. A repeat is accepted again; throws task.malformed,
  * task.conflict, task.expired, task.too_many or task.no_space.
  */
-export function acceptTask({ db, tasks, clock, maxTasks, hasSpace, changed }: AcceptDeps) {
+export function acceptTask({ db, tasks, channels, clock, maxTasks, hasSpace, changed }: AcceptDeps) {
   return (given: unknown): CreateTaskReply => {
     const params = parse(given);
     const hash = contentHash(params);
@@ -35,7 +37,10 @@ export function acceptTask({ db, tasks, clock, maxTasks, hasSpace, changed }: Ac
     if (tasks.countUnfinished() >= maxTasks) throw tooManyTasks(maxTasks);
     if (!hasSpace()) throw noSpace();
     try {
-      inTransaction(db, () => tasks.insert(params, hash, now, tasks.isTombstoned(params.taskId)));
+      inTransaction(db, () => {
+        tasks.insert(params, hash, now, tasks.isTombstoned(params.taskId));
+        channels.put(params.cameras, now);
+      });
     } catch (error) {
       throw isDiskFull(error) ? noSpace() : error;
     }

@@ -25,6 +25,8 @@ const settingsSchema = z.object({
   MERAK_MIN_FREE_BYTES: z.coerce.number().int().min(0).default(67_108_864),
   /** Whether recorders are measured on their own footage while the box has nothing else to do. */
   MERAK_CALIBRATE: z.enum(['on', 'off']).default('on'),
+  /** How often recorders are asked how far back their footage goes, so that faces are kept no longer. */
+  MERAK_FOLLOW_FOOTAGE_MS: milliseconds.default(6 * 3_600_000),
 });
 
 export interface MerakSettings {
@@ -36,6 +38,7 @@ export interface MerakSettings {
   readonly keepMs: number;
   readonly minFreeBytes: number;
   readonly calibrate: boolean;
+  readonly followFootageMs: number;
 }
 
 /** Throws when a setting is unusable: a box with a typo must not run as if it were configured. */
@@ -54,5 +57,6 @@ export function readSettings(settings: Readonly<Record<string, string | undefine
     keepMs: s.MERAK_KEEP_DAYS * 86_400_000,
     minFreeBytes: s.MERAK_MIN_FREE_BYTES,
     calibrate: s.MERAK_CALIBRATE === 'on',
+    followFootageMs: s.MERAK_FOLLOW_FOOTAGE_MS,
   };
 }

@@ -14,6 +14,7 @@ export const packNotInstalled = (packId: string, installed: string) =>
   new AgentError('pack.not_installed', 'unprocessable', { packId, installed });
 export const listingStuck = () => new AgentError('listing.no_progress', 'unavailable');
 export const listingForeign = () => new AgentError('listing.invalid', 'unavailable');
+export const recorderAway = (recorderId: string) => new AgentError('recorder.unreachable', 'unavailable', { recorderId });
 
 /** Codes that appear as `reason` in the coverage ledger and come from no call. */
 export const reasons = {

@@ -80,4 +80,11 @@ CREATE TABLE forgotten_people (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX task_matches_person ON task_matches (person_id);
 `,
+  `CREATE TABLE camera_channels (
+  camera_id TEXT PRIMARY KEY,
+  recorder_id TEXT NOT NULL,
+  channel INTEGER NOT NULL,
+  named_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`,
 ];

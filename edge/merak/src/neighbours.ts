@@ -73,6 +73,14 @@ export class Neighbours {
     return (await callUnary(this.mizar, this.mizar.forgetFaces, { packs }, { timeoutMs: seconds(3_600), signal })).sightings;
   }
 
+  async listIndexedCameras(signal: AbortSignal): Promise<mizar.IndexedCamera[]> {
+    return (await callUnary(this.mizar, this.mizar.listIndexedCameras, {}, { timeoutMs: seconds(30), signal })).cameras;
+  }
+
+  async forgetFootage(request: mizar.ForgetFootageRequest, signal: AbortSignal): Promise<number> {
+    return (await callUnary(this.mizar, this.mizar.forgetFootage, request, { timeoutMs: seconds(60), signal })).days;
+  }
+
   async submitReports(reports: dubhe.Report[], signal: AbortSignal): Promise<void> {
     await callUnary(this.dubhe, this.dubhe.submitReports, { reports }, { timeoutMs: seconds(30), signal });
   }

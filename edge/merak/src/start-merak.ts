@@ -5,10 +5,12 @@ import { type AgentContext, openSqlite, type RunningAgent, systemClock } from '@
 import { agent, taskStates } from '@stardipper/proto';
 import { acceptTask, cancelTask } from './accept-task';
 import { calibrateIdly } from './calibrate';
+import { CameraChannels } from './camera-channels.store';
 import { Bell, deliverReleases, deliverReports } from './deliver';
 import { DiskWatch } from './disk-watch';
 import { estimateTask } from './estimate-task';
 import { FairGate } from './fair-gate';
+import { followFootage } from './follow-footage';
 import { forgetPerson } from './forget-person';
 import { ForgottenPeople } from './forgotten-people.store';
 import { Journal } from './journal';
@@ -38,6 +40,7 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
   const db = openSqlite(join(folder, 'merak.db'), migrations);
   const tasks = new TaskStore(db);
   const outbox = new OutboxStore(db);
+  const channels = new CameraChannels(db);
   const neighbours = new Neighbours(context.dataDir);
   const stopping = new AbortController();
   const disk = new DiskWatch(folder, settings.minFreeBytes);
@@ -80,6 +83,7 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
   const accepting = {
     db,
     tasks,
+    channels,
     clock,
     maxTasks: settings.maxTasks,
     hasSpace: () => disk.hasSpace && journal.broken === undefined,
@@ -97,6 +101,7 @@ export async function startMerak(context: AgentContext): Promise<RunningAgent> {
     deliverReports({ ...delivering, report: warn('reports not delivered') }, reportsBell),
     deliverReleases({ ...delivering, report: warn('files not released') }, releasesBell),
     settings.calibrate ? calibrateIdly(box, () => tasks.countUnfinished() === 0, stopping.signal) : Promise.resolve(),
+    followFootage(box, channels, stopping.signal),
   ];
   runner.start();
 

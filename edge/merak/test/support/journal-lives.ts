@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { inTransaction, systemClock } from '@dipper/platform';
 import { acceptTask } from '../../src/accept-task';
+import { CameraChannels } from '../../src/camera-channels.store';
 import { Journal, type TaskProgress } from '../../src/journal';
 import { openBox, progressIn } from './journal-box';
 import { deliveredAtOnce, nextOf, stepNumber, taskNumber } from './journal-steps';
@@ -13,7 +14,15 @@ async function main(folder: string): Promise<void> {
     throw error;
   };
   const journal = new Journal({ db, tasks, outbox, clock: systemClock, committed: () => {}, failed });
-  const accept = acceptTask({ db, tasks, clock: systemClock, maxTasks: 10_000, hasSpace: () => true, changed: () => {} });
+  const accept = acceptTask({
+    db,
+    tasks,
+    channels: new CameraChannels(db),
+    clock: systemClock,
+    maxTasks: 10_000,
+    hasSpace: () => true,
+    changed: () => {},
+  });
   const known = new Map<string, TaskProgress>();
   const progressOf = (taskId: string): TaskProgress => {
     const task = tasks.get(taskId);

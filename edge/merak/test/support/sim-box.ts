@@ -36,6 +36,8 @@ export type SimCall =
   | 'getCoverage'
   | 'matchSightings'
   | 'forgetFaces'
+  | 'listIndexedCameras'
+  | 'forgetFootage'
   | 'submitReports';
 
 /** May delay or throw before a call is carried out. */
@@ -47,6 +49,9 @@ export type Fault = (
 export interface SimRecorder {
   readonly id: string;
   readonly maxSessions: number;
+  /** Its wall clock minus ours, as Alioth saw it last. */
+  clockOffsetMs?: number;
+  away?: boolean;
 }
 
 /** mulberry32: small, seeded, good enough to choose faults with. */
@@ -66,6 +71,8 @@ interface IndexedSpan extends Span {
   samplingMs: number;
 }
 
+const dayMs = 86_400_000;
+
 /** What one pack has looked at says nothing about another. */
 const lookedKey = ({ cameraId, packId }: { cameraId: string; packId: string }) => `${cameraId} ${packId}`;
 
@@ -74,6 +81,8 @@ export class SimBox {
   readonly cameras: SimCamera[];
   readonly recorders: SimRecorder[];
   fault: Fault = () => {};
+  /** What a recorder makes of a page of its footage. */
+  lists: (page: alioth.ListSegmentsResponse, request: alioth.ListSegmentsRequest) => alioth.ListSegmentsResponse = (page) => page;
   /** The model pack in use. */
   pack = packId;
   samplingMs = 1_000;
@@ -91,6 +100,8 @@ export class SimBox {
     getCoverage: 0,
     matchSightings: 0,
     forgetFaces: 0,
+    listIndexedCameras: 0,
+    forgetFootage: 0,
     submitReports: 0,
   };
   /** What was downloaded, in order: recorder/channel/from. */
@@ -170,7 +181,7 @@ export class SimBox {
           alioth.AliothServiceService,
           {
             listRecorders: unary(() => this.listRecorders()),
-            listSegments: unary((request: alioth.ListSegmentsRequest) => this.listSegments(request)),
+            listSegments: unary(async (request: alioth.ListSegmentsRequest) => this.lists(await this.listSegments(request), request)),
             downloadSegment: unary((request: alioth.DownloadSegmentRequest) => this.download(request)),
             releaseSegment: unary(({ segment }: alioth.ReleaseSegmentRequest): alioth.ReleaseSegmentResponse => {
               if (segment) this.spool.delete(keyOf(segment));
@@ -204,6 +215,8 @@ export class SimBox {
             embedPhoto: unary(() => unsupported()),
             readCrop: unary(() => unsupported()),
             forgetFaces: unary((request: mizar.ForgetFacesRequest) => this.forgetFaces(request)),
+            listIndexedCameras: unary(() => this.listIndexedCameras()),
+            forgetFootage: unary((request: mizar.ForgetFootageRequest) => this.forgetFootage(request)),
           },
         ],
       ]),
@@ -236,12 +249,12 @@ export class SimBox {
   private async listRecorders(): Promise<alioth.ListRecordersResponse> {
     await this.before('listRecorders', {});
     return {
-      recorders: this.recorders.map(({ id, maxSessions }) => ({
+      recorders: this.recorders.map(({ id, maxSessions, clockOffsetMs = 0, away = false }) => ({
         recorderId: id,
-        reachable: true,
+        reachable: !away,
         errorCode: '',
         checkedAtMs: Date.now(),
-        clockOffsetMs: 0,
+        clockOffsetMs,
         maxSessions,
         sessionsInUse: this.sessions.get(id) ?? 0,
         model: 'sim',
@@ -338,6 +351,30 @@ export class SimBox {
     }
     const spans = merged.filter((s) => s.from < toMs && s.to > fromMs);
     return { spans: spans.map((s) => ({ fromMs: Math.max(s.from, fromMs), toMs: Math.min(s.to, toMs), samplingMs: this.samplingMs })) };
+  }
+
+  /** The UTC days of a camera that count as looked at, oldest first. */
+  daysOf(cameraId: string): number[] {
+    const spans = [...this.index].flatMap(([key, looked]) => (key.startsWith(`${cameraId} `) ? looked : []));
+    return [...new Set(spans.map((span) => Math.floor(span.from / dayMs)))].sort((a, b) => a - b);
+  }
+
+  private async listIndexedCameras(): Promise<mizar.ListIndexedCamerasResponse> {
+    await this.before('listIndexedCameras', {});
+    const cameras = this.cameras.map(({ id }) => ({ cameraId: id, oldestMs: (this.daysOf(id)[0] ?? -1) * dayMs }));
+    return { cameras: cameras.filter(({ oldestMs }) => oldestMs >= 0) };
+  }
+
+  private async forgetFootage({ cameraId, beforeMs }: mizar.ForgetFootageRequest): Promise<mizar.ForgetFootageResponse> {
+    await this.before('forgetFootage', { cameraId });
+    const gone = this.daysOf(cameraId).filter((day) => (day + 1) * dayMs <= beforeMs);
+    for (const [key, looked] of this.index)
+      if (key.startsWith(`${cameraId} `))
+        this.index.set(
+          key,
+          looked.filter((span) => !gone.includes(Math.floor(span.from / dayMs))),
+        );
+    return { days: gone.length };
   }
 
   private async *matchSightings(request: mizar.MatchSightingsRequest): AsyncGenerator<mizar.MatchSightingsResponse> {
