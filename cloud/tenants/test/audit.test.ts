@@ -107,17 +107,18 @@ describe('the chain', () => {
   });
 
   it('passes over no line whose transaction commits late, and orders what writers interleave', async () => {
-    let commit = () => {};
+    const written = Promise.withResolvers<void>();
+    const commit = Promise.withResolvers<void>();
     const late = database.db.tenant(east, async (tx) => {
       await recordAudit(tx, { tenantId: east, username: 'guo', action: 'late', subject: 'x' });
-      await new Promise<void>((resolve) => {
-        commit = resolve;
-      });
+      written.resolve();
+      await commit.promise;
     });
+    await written.promise;
     await writeMany(east, 3);
     await linkAll();
     expect(await verify()).toMatchObject({ seq: 3, problems: [] });
-    commit();
+    commit.resolve();
     await late;
     await Promise.all(Array.from({ length: 40 }, (_, i) => Promise.all([write(i % 2 ? east : west), audit.linkAudit()])));
     await linkAll();
