@@ -107,18 +107,23 @@ describe('the chain', () => {
   });
 
   it('passes over no line whose transaction commits late, and orders what writers interleave', async () => {
-    const written = Promise.withResolvers<void>();
-    const commit = Promise.withResolvers<void>();
-    const late = database.db.tenant(east, async (tx) => {
-      await recordAudit(tx, { tenantId: east, username: 'guo', action: 'late', subject: 'x' });
-      written.resolve();
-      await commit.promise;
+    let commit = () => {};
+    const committed = new Promise<void>((resolve) => {
+      commit = resolve;
     });
-    await written.promise;
+    let late: Promise<void> = Promise.resolve();
+    await new Promise<void>((written, failed) => {
+      late = database.db.tenant(east, async (tx) => {
+        await recordAudit(tx, { tenantId: east, username: 'guo', action: 'late', subject: 'x' });
+        written();
+        await committed;
+      });
+      late.catch(failed);
+    });
     await writeMany(east, 3);
     await linkAll();
     expect(await verify()).toMatchObject({ seq: 3, problems: [] });
-    commit.resolve();
+    commit();
     await late;
     await Promise.all(Array.from({ length: 40 }, (_, i) => Promise.all([write(i % 2 ? east : west), audit.linkAudit()])));
     await linkAll();
